@@ -1,0 +1,129 @@
+//! The name of a record: unique in its store, and safe to compare byte for byte.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Error, Operation};
+
+/// The longest key or scope, in bytes.
+pub const MAX_KEY_BYTES: usize = 512;
+/// The longest operation name, in bytes.
+pub const MAX_OPERATION_BYTES: usize = 512;
+/// The longest namespace, in bytes.
+pub const MAX_NAMESPACE_BYTES: usize = 64;
+
+/// The name of a record in a store.
+///
+/// Locks are named `namespace/lock/key` and calls `namespace/call/operation/scope/key`. In every
+/// segment but the last, `/` and `%` are percent-encoded, so two different lists of segments never
+/// give one name. At most 64 + 512 + 512 + 512 bytes before encoding; any UTF-8 text, compared
+/// byte for byte.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    text: Arc<str>,
+    /// Where the user's own key starts in `text`.
+    own: usize,
+}
+
+impl Key {
+    /// The record of a lock.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidKey`](crate::ErrorKind::InvalidKey) if `key` is empty or longer than
+    /// 512 bytes.
+    pub fn lock(namespace: &str, key: &str) -> Result<Self, Error> {
+        checked("key", key, MAX_KEY_BYTES)?;
+        let mut text = String::with_capacity(namespace.len() + key.len() + 6);
+        push_segment(&mut text, namespace);
+        text.push_str("/lock/");
+        Ok(Self::finish(text, key))
+    }
+
+    /// The record of a call: `operation` and `scope` keep equal keys of different functions and
+    /// callers apart.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidKey`](crate::ErrorKind::InvalidKey) if `key` or `operation` is empty,
+    /// or any part is longer than 512 bytes.
+    pub fn call(
+        namespace: &str,
+        operation: &Operation,
+        scope: Option<&str>,
+        key: &str,
+    ) -> Result<Self, Error> {
+        checked("key", key, MAX_KEY_BYTES)?;
+        let operation = operation.name();
+        checked("operation", &operation, MAX_OPERATION_BYTES)?;
+        let scope = scope.unwrap_or_default();
+        if scope.len() > MAX_KEY_BYTES {
+            return Err(too_long("scope", scope, MAX_KEY_BYTES));
+        }
+        let capacity = namespace.len() + operation.len() + scope.len() + key.len() + 10;
+        let mut text = String::with_capacity(capacity);
+        push_segment(&mut text, namespace);
+        text.push_str("/call/");
+        push_segment(&mut text, &operation);
+        text.push('/');
+        push_segment(&mut text, scope);
+        text.push('/');
+        Ok(Self::finish(text, key))
+    }
+
+    fn finish(mut text: String, key: &str) -> Self {
+        let own = text.len();
+        text.push_str(key);
+        Self { text: text.into(), own }
+    }
+
+    /// The whole name, as a store keeps it.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The user's own key: the last segment.
+    pub fn name(&self) -> &str {
+        &self.text[self.own..]
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.text, f)
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Appends `segment` so that no `/` of its own remains.
+fn push_segment(text: &mut String, segment: &str) {
+    for character in segment.chars() {
+        match character {
+            '/' => text.push_str("%2F"),
+            '%' => text.push_str("%25"),
+            other => text.push(other),
+        }
+    }
+}
+
+fn checked(what: &str, value: &str, limit: usize) -> Result<(), Error> {
+    if value.is_empty() {
+        return Err(Error::invalid_key(value, format!("the {what} is empty")));
+    }
+    if value.len() > limit {
+        return Err(too_long(what, value, limit));
+    }
+    Ok(())
+}
+
+/// Names the length and not the value: ten kilobytes of key help nobody in a log line.
+fn too_long(what: &str, value: &str, limit: usize) -> Error {
+    let length = value.len();
+    Error::invalid_key(
+        "",
+        format!("the {what} has {length} bytes and may have {limit}; use a shorter one or its hash"),
+    )
+}

@@ -1,0 +1,1 @@
+//! Values that may stand in a key.

@@ -1,0 +1,44 @@
+//! How a store says that it cannot tell.
+
+use std::error::Error as StdError;
+
+/// Why a store could not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StoreErrorKind {
+    /// Not reached, not answered in time, or refused for now: trying again may help.
+    Unavailable,
+    /// Reached, but not a store that this release can use: a foreign file, a newer schema, missing
+    /// rights. Trying again does not help.
+    Unsupported,
+    /// A record is there that cannot be understood.
+    Corrupt,
+}
+
+/// The error of a store operation.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct StoreError {
+    kind: StoreErrorKind,
+    message: String,
+    #[source]
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl StoreError {
+    /// An error of this kind; `message` says what to do where something can be done.
+    pub fn new(kind: StoreErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), source: None }
+    }
+
+    /// The same error with its cause.
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Why the store could not answer.
+    pub fn kind(&self) -> StoreErrorKind {
+        self.kind
+    }
+}

@@ -1,0 +1,82 @@
+//! The contract of a store: two operations, one hint and eleven laws.
+
+mod error;
+pub mod memory;
+pub mod sql;
+
+use std::fmt::Debug;
+use std::future::{Future, pending};
+use std::pin::Pin;
+
+pub use error::{StoreError, StoreErrorKind};
+
+pub use crate::model::{
+    Acquired, AttemptId, Fingerprint, Key, Lease, LeaseRequest, Occupant, OnInterrupted,
+    RecordState, StoredOutcome, Token, Update, Updated,
+};
+
+/// A boxed future, as store operations return it.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A place that keeps records.
+///
+/// A lock is a record that never completes, so one contract serves both attributes; waiting is
+/// acquiring again, which is also the takeover. An implementation keeps these laws, and the suite
+/// under the feature `testing` holds it to them:
+///
+/// 1. **exclusive**: of concurrent acquires of a free or expired key exactly one gets a lease.
+/// 2. **all or none**: an acquire of several keys takes all or leaves no trace.
+/// 3. **rising**: tokens of a key strictly increase, across release, expiry, completion, purge,
+///    and a store clock that steps back.
+/// 4. **fenced**: an update with another token changes nothing and says [`Updated::Lost`].
+/// 5. **successor-only**: time alone does not take a lease away, a successor does; a late renewal
+///    that met nobody applies.
+/// 6. **final**: a completed record is replayed until its retention ends and is never in progress
+///    again under its token.
+/// 7. **repeatable**: an acquire or update whose reply was lost can be sent again with the same
+///    answer.
+/// 8. **store's clock**: callers send durations; only the store compares times.
+/// 9. **exact**: keys differing in case, trailing space or normalization differ; outcomes return
+///    byte for byte.
+/// 10. **droppable**: dropping any future leaves a legal state.
+/// 11. **held**: an expired record of [`OnInterrupted::Hold`] is reported as
+///     [`RecordState::Interrupted`], not taken, unless the request resolves it. So is an expired
+///     record whose fingerprint differs from the request's: a retry with other arguments must not
+///     take over half a call.
+pub trait Store: Debug + Send + Sync + 'static {
+    /// Takes every key, or none and says which is occupied and by what.
+    ///
+    /// The keys of the requests are distinct. Of several occupied keys the first in the order of
+    /// the requests is reported. A key is free when it has no record, was released, expired as
+    /// [`OnInterrupted::Rerun`] with an equal fingerprint, or completed longer ago than its
+    /// retention. A record in progress under the request's own
+    /// [`attempt_id`](LeaseRequest::attempt_id) is answered with its lease again.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot tell. The keys may have been taken all the same.
+    fn acquire<'a>(
+        &'a self,
+        requests: &'a [LeaseRequest],
+    ) -> BoxFuture<'a, Result<Acquired, StoreError>>;
+
+    /// Renews, completes, releases or interrupts each record that is in progress under the token
+    /// of the lease; answers in the order of the updates, which are applied in that order and
+    /// each for itself.
+    ///
+    /// Completing a record again under the token that completed it, and giving back again what
+    /// was given back under the same token, changes nothing and says [`Updated::Applied`].
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot tell. The updates may have been applied all the same.
+    fn update<'a>(
+        &'a self,
+        updates: &'a [(Lease, Update)],
+    ) -> BoxFuture<'a, Result<Vec<Updated>, StoreError>>;
+
+    /// Resolves when `key` may have changed since this was called. A hint that shortens waiting;
+    /// the default never resolves. A store that has one subscribes before it returns the future.
+    fn changed<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, ()> {
+        let _ = key;
+        Box::pin(pending())
+    }
+}

@@ -1,0 +1,4 @@
+//! Stores in SQL databases.
+
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
