@@ -56,7 +56,7 @@ impl Key {
         checked("operation", &operation, MAX_OPERATION_BYTES)?;
         let scope = scope.unwrap_or_default();
         if scope.len() > MAX_KEY_BYTES {
-            return Err(too_long("scope", scope, MAX_KEY_BYTES));
+            return Err(too_long("scope", MAX_KEY_BYTES));
         }
         let capacity = namespace.len() + operation.len() + scope.len() + key.len() + 10;
         let mut text = String::with_capacity(capacity);
@@ -109,21 +109,19 @@ fn push_segment(text: &mut String, segment: &str) {
     }
 }
 
-fn checked(what: &str, value: &str, limit: usize) -> Result<(), Error> {
+/// Whether `value` may be part of a name: not empty, and at most `limit` bytes long.
+pub(super) fn checked(what: &str, value: &str, limit: usize) -> Result<(), Error> {
     if value.is_empty() {
         return Err(Error::invalid_key(value, format!("the {what} is empty")));
     }
     if value.len() > limit {
-        return Err(too_long(what, value, limit));
+        return Err(too_long(what, limit));
     }
     Ok(())
 }
 
-/// Names the length and not the value: ten kilobytes of key help nobody in a log line.
-fn too_long(what: &str, value: &str, limit: usize) -> Error {
-    let length = value.len();
-    Error::invalid_key(
-        "",
-        format!("the {what} has {length} bytes and may have {limit}; use a shorter one or its hash"),
-    )
+/// Does not show the value: ten kilobytes of key help nobody in a log line.
+fn too_long(what: &str, limit: usize) -> Error {
+    let message = format!("the {what} has more than {limit} bytes; use a shorter one or its hash");
+    Error::invalid_key("", message)
 }

@@ -12,6 +12,7 @@ mod record;
 pub use error::{Error, ErrorKind};
 pub use fingerprint::Fingerprint;
 pub use key::{Key, MAX_KEY_BYTES, MAX_NAMESPACE_BYTES, MAX_OPERATION_BYTES};
+pub use key_part::{KeyPart, KeyPartWriter, Piece, render};
 pub use lease::{Acquired, AttemptId, Lease, LeaseRequest, Token, Update, Updated};
 pub use operation::Operation;
 pub use policy::{OnInterrupted, OnStoreError};

@@ -1,0 +1,68 @@
+//! The standard types that may stand in a key, and `Uuid`.
+
+use std::borrow::Cow;
+use std::num::NonZero;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::{KeyPart, KeyPartWriter};
+
+impl KeyPart for str {
+    fn write_key_part(&self, writer: &mut KeyPartWriter<'_>) {
+        writer.push_str(self);
+    }
+}
+
+impl KeyPart for String {
+    fn write_key_part(&self, writer: &mut KeyPartWriter<'_>) {
+        writer.push_str(self);
+    }
+}
+
+impl KeyPart for Cow<'_, str> {
+    fn write_key_part(&self, writer: &mut KeyPartWriter<'_>) {
+        writer.push_str(self);
+    }
+}
+
+impl KeyPart for char {
+    fn write_key_part(&self, writer: &mut KeyPartWriter<'_>) {
+        writer.push_str(self.encode_utf8(&mut [0; 4]));
+    }
+}
+
+macro_rules! displayed {
+    ($($value:ty)*) => {$(
+        impl KeyPart for $value {
+            fn write_key_part(&self, writer: &mut KeyPartWriter<'_>) {
+                writer.push_display(self);
+            }
+        }
+    )*};
+}
+
+macro_rules! integers {
+    ($($integer:ty)*) => {
+        displayed! { $($integer NonZero<$integer>)* }
+    };
+}
+
+displayed! { bool }
+integers! { u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize }
+
+#[cfg(feature = "uuid")]
+displayed! { uuid::Uuid }
+
+macro_rules! pointers {
+    ($($pointer:ty)*) => {$(
+        // The advice on the trait should name the type the user wrote, not what it points to.
+        #[diagnostic::do_not_recommend]
+        impl<T: KeyPart + ?Sized> KeyPart for $pointer {
+            fn write_key_part(&self, writer: &mut KeyPartWriter<'_>) {
+                T::write_key_part(self, writer);
+            }
+        }
+    )*};
+}
+
+pointers! { &T &mut T Box<T> Arc<T> Rc<T> }
