@@ -2,3 +2,5 @@
 
 mod model;
 pub mod store;
+
+pub use model::{Arguments, Fingerprint};

@@ -1,5 +1,6 @@
 //! The nouns: keys, leases, records, fingerprints and errors. No async, no I/O, no clock.
 
+mod canonical;
 mod error;
 mod fingerprint;
 mod key;
@@ -10,7 +11,7 @@ mod policy;
 mod record;
 
 pub use error::{Error, ErrorKind};
-pub use fingerprint::Fingerprint;
+pub use fingerprint::{Arguments, Fingerprint};
 pub use key::{Key, MAX_KEY_BYTES, MAX_NAMESPACE_BYTES, MAX_OPERATION_BYTES};
 pub use key_part::{KeyPart, KeyPartWriter, Piece, render};
 pub use lease::{Acquired, AttemptId, Lease, LeaseRequest, Token, Update, Updated};
