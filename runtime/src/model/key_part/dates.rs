@@ -47,18 +47,21 @@ mod from_chrono {
 
     use super::{Date, DateTime, KeyPart, KeyPartWriter};
 
+    #[diagnostic::do_not_recommend]
     impl KeyPart for NaiveDate {
         fn write_key_part(&self, writer: &mut KeyPartWriter<'_>) {
             writer.push_display(date(self));
         }
     }
 
+    #[diagnostic::do_not_recommend]
     impl KeyPart for NaiveDateTime {
         fn write_key_part(&self, writer: &mut KeyPartWriter<'_>) {
             writer.push_display(date_time(self));
         }
     }
 
+    #[diagnostic::do_not_recommend]
     impl<Tz: TimeZone> KeyPart for chrono::DateTime<Tz> {
         fn write_key_part(&self, writer: &mut KeyPartWriter<'_>) {
             writer.push_display(date_time(&self.naive_utc()));
@@ -95,18 +98,21 @@ mod from_time {
 
     use super::{Date, DateTime, KeyPart, KeyPartWriter};
 
+    #[diagnostic::do_not_recommend]
     impl KeyPart for time::Date {
         fn write_key_part(&self, writer: &mut KeyPartWriter<'_>) {
             writer.push_display(date(*self));
         }
     }
 
+    #[diagnostic::do_not_recommend]
     impl KeyPart for PrimitiveDateTime {
         fn write_key_part(&self, writer: &mut KeyPartWriter<'_>) {
             writer.push_display(date_time(self.date(), self.time()));
         }
     }
 
+    #[diagnostic::do_not_recommend]
     impl KeyPart for OffsetDateTime {
         fn write_key_part(&self, writer: &mut KeyPartWriter<'_>) {
             match self.checked_to_offset(UtcOffset::UTC) {
@@ -136,18 +142,21 @@ mod from_jiff {
 
     use super::{Date, DateTime, KeyPart, KeyPartWriter};
 
+    #[diagnostic::do_not_recommend]
     impl KeyPart for civil::Date {
         fn write_key_part(&self, writer: &mut KeyPartWriter<'_>) {
             writer.push_display(date(*self));
         }
     }
 
+    #[diagnostic::do_not_recommend]
     impl KeyPart for civil::DateTime {
         fn write_key_part(&self, writer: &mut KeyPartWriter<'_>) {
             writer.push_display(date_time(*self));
         }
     }
 
+    #[diagnostic::do_not_recommend]
     impl KeyPart for Timestamp {
         fn write_key_part(&self, writer: &mut KeyPartWriter<'_>) {
             writer.push_display(date_time(Offset::UTC.to_datetime(*self)));

@@ -1,4 +1,7 @@
 //! The standard types that may stand in a key, and `Uuid`.
+//!
+//! No implementation is recommended: the trait's own advice says more than a list that is cut off,
+//! and changes with the features; and it names the type the user wrote, not what it points to.
 
 use std::borrow::Cow;
 use std::num::NonZero;
@@ -7,24 +10,28 @@ use std::sync::Arc;
 
 use super::{KeyPart, KeyPartWriter};
 
+#[diagnostic::do_not_recommend]
 impl KeyPart for str {
     fn write_key_part(&self, writer: &mut KeyPartWriter<'_>) {
         writer.push_str(self);
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl KeyPart for String {
     fn write_key_part(&self, writer: &mut KeyPartWriter<'_>) {
         writer.push_str(self);
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl KeyPart for Cow<'_, str> {
     fn write_key_part(&self, writer: &mut KeyPartWriter<'_>) {
         writer.push_str(self);
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl KeyPart for char {
     fn write_key_part(&self, writer: &mut KeyPartWriter<'_>) {
         writer.push_str(self.encode_utf8(&mut [0; 4]));
@@ -33,6 +40,7 @@ impl KeyPart for char {
 
 macro_rules! displayed {
     ($($value:ty)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl KeyPart for $value {
             fn write_key_part(&self, writer: &mut KeyPartWriter<'_>) {
                 writer.push_display(self);
@@ -55,7 +63,6 @@ displayed! { uuid::Uuid }
 
 macro_rules! pointers {
     ($($pointer:ty)*) => {$(
-        // The advice on the trait should name the type the user wrote, not what it points to.
         #[diagnostic::do_not_recommend]
         impl<T: KeyPart + ?Sized> KeyPart for $pointer {
             fn write_key_part(&self, writer: &mut KeyPartWriter<'_>) {
