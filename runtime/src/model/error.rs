@@ -4,6 +4,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
+use super::{Key, Occupant, RecordState};
+
 /// What went wrong, as far as a caller can act on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -54,6 +56,7 @@ struct Inner {
     kind: ErrorKind,
     key: Option<String>,
     retry_after: Option<Duration>,
+    waited: Option<Duration>,
     message: String,
     source: Option<Source>,
 }
@@ -72,6 +75,12 @@ impl Error {
     /// How long to wait before trying again, where that is known.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
+    }
+
+    /// How long the call waited before it gave up, for [`ErrorKind::InProgress`] and
+    /// [`ErrorKind::LockBusy`].
+    pub fn waited(&self) -> Option<Duration> {
+        self.0.waited
     }
 
     /// Whether the same call can succeed later without anybody changing anything.
@@ -100,19 +109,10 @@ impl Error {
             kind,
             key: None,
             retry_after: None,
+            waited: None,
             message: message.into(),
             source: None,
         }))
-    }
-
-    pub(crate) fn with_key(mut self, key: &str) -> Self {
-        self.0.key = Some(key.to_owned());
-        self
-    }
-
-    pub(crate) fn with_retry_after(mut self, after: Duration) -> Self {
-        self.0.retry_after = Some(after);
-        self
     }
 
     pub(crate) fn with_source(mut self, source: impl Into<Source>) -> Self {
@@ -120,9 +120,88 @@ impl Error {
         self
     }
 
+    /// The same error, about `key`.
+    pub(crate) fn about(mut self, key: &Key) -> Self {
+        self.0.key.get_or_insert_with(|| key.name().to_owned());
+        self
+    }
+
     pub(crate) fn invalid_key(key: &str, message: impl Into<String>) -> Self {
-        let error = Self::new(ErrorKind::InvalidKey, message);
-        if key.is_empty() { error } else { error.with_key(key) }
+        let mut error = Self::new(ErrorKind::InvalidKey, message);
+        error.0.key = (!key.is_empty()).then(|| key.to_owned());
+        error
+    }
+
+    pub(crate) fn key_reused(key: &Key) -> Self {
+        Self::new(ErrorKind::KeyReused, "the key was used before with other arguments").about(key)
+    }
+
+    pub(crate) fn in_progress(occupant: &Occupant, waited: Duration) -> Self {
+        Self::occupied(
+            ErrorKind::InProgress,
+            "a call with this key is still running",
+            occupant,
+            waited,
+        )
+    }
+
+    pub(crate) fn lock_busy(occupant: &Occupant, waited: Duration) -> Self {
+        Self::occupied(ErrorKind::LockBusy, "the lock is held by another", occupant, waited)
+    }
+
+    fn occupied(kind: ErrorKind, what: &str, occupant: &Occupant, waited: Duration) -> Self {
+        let mut error = Self::new(kind, format!("{what}, waited {waited:.1?}"));
+        error.0.waited = Some(waited);
+        if let RecordState::InProgress { remaining } = occupant.state {
+            error.0.retry_after = Some(remaining.clamp(SHORTEST_RETRY, LONGEST_RETRY));
+        }
+        error.about(&occupant.key)
+    }
+
+    pub(crate) fn interrupted(key: &Key) -> Self {
+        let message = "an earlier call was interrupted half-way and waits to be resolved";
+        Self::new(ErrorKind::Interrupted, message).about(key)
+    }
+
+    pub(crate) fn lease_lost(key: &Key) -> Self {
+        let message = "the lease was lost while the body ran, and the body was stopped";
+        Self::new(ErrorKind::LeaseLost, message).about(key)
+    }
+
+    pub(crate) fn unreadable(key: &Key, why: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Unreadable, why).about(key)
+    }
+
+    pub(crate) fn would_deadlock(key: &Key) -> Self {
+        let message = "the call waits for a key that it holds itself";
+        Self::new(ErrorKind::WouldDeadlock, message).about(key)
+    }
+}
+
+/// A holder may finish at any moment, so a retry need not wait for the whole lease.
+const LONGEST_RETRY: Duration = Duration::from_secs(1);
+const SHORTEST_RETRY: Duration = Duration::from_millis(50);
+
+/// Why a protected call gave no value: the protocol said no, or the body did.
+#[derive(Debug)]
+pub(crate) enum Failure<E> {
+    Oncely(Error),
+    Body(E),
+}
+
+impl<E> From<Error> for Failure<E> {
+    fn from(error: Error) -> Self {
+        Self::Oncely(error)
+    }
+}
+
+impl<E: From<Error>> Failure<E> {
+    /// The failure as the caller's own error.
+    pub(crate) fn into_error(self) -> E {
+        match self {
+            Self::Oncely(error) => error.into(),
+            Self::Body(error) => error,
+        }
     }
 }
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use super::{Error, Operation};
 
 /// The longest key or scope, in bytes.
-pub const MAX_KEY_BYTES: usize = 512;
+pub(crate) const MAX_KEY_BYTES: usize = 512;
 /// The longest operation name, in bytes.
-pub const MAX_OPERATION_BYTES: usize = 512;
+pub(crate) const MAX_OPERATION_BYTES: usize = 512;
 /// The longest namespace, in bytes.
-pub const MAX_NAMESPACE_BYTES: usize = 64;
+pub(crate) const MAX_NAMESPACE_BYTES: usize = 64;
 
 /// The name of a record in a store.
 ///

@@ -83,7 +83,7 @@ impl fmt::Debug for Piece<'_> {
 /// # Errors
 /// [`ErrorKind::InvalidKey`](crate::ErrorKind::InvalidKey) if the key would be empty or longer
 /// than 512 bytes, if the `Display` of a part fails, or if two parts have no text between them.
-pub fn render(pieces: &[Piece<'_>]) -> Result<String, Error> {
+pub(crate) fn render(pieces: &[Piece<'_>]) -> Result<String, Error> {
     let mut text = String::with_capacity(64);
     let mut after_part = false;
     for (index, piece) in pieces.iter().enumerate() {

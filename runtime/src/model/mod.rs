@@ -10,11 +10,15 @@ mod operation;
 mod policy;
 mod record;
 
+pub(crate) use error::Failure;
 pub use error::{Error, ErrorKind};
 pub use fingerprint::{Arguments, Fingerprint};
-pub use key::{Key, MAX_KEY_BYTES, MAX_NAMESPACE_BYTES, MAX_OPERATION_BYTES};
-pub use key_part::{KeyPart, KeyPartWriter, Piece, render};
+pub use key::Key;
+pub(crate) use key::{MAX_KEY_BYTES, MAX_NAMESPACE_BYTES};
+pub(crate) use key_part::render;
+pub use key_part::{KeyPart, KeyPartWriter, Piece};
 pub use lease::{Acquired, AttemptId, Lease, LeaseRequest, Token, Update, Updated};
 pub use operation::Operation;
 pub use policy::{OnInterrupted, OnStoreError};
-pub use record::{MAX_OUTCOME_BYTES, Occupant, RecordState, StoredOutcome};
+pub(crate) use record::MAX_OUTCOME_BYTES;
+pub use record::{Occupant, RecordState, StoredOutcome};

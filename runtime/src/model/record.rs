@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Fingerprint, Key, Token};
 
 /// The largest outcome that is stored: 1 MiB.
-pub const MAX_OUTCOME_BYTES: usize = 1 << 20;
+pub(crate) const MAX_OUTCOME_BYTES: usize = 1 << 20;
 
 /// The stored outcome of a completed call.
 #[derive(Clone, PartialEq, Eq)]

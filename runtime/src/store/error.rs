@@ -2,6 +2,8 @@
 
 use std::error::Error as StdError;
 
+use crate::model::{Error, ErrorKind};
+
 /// Why a store could not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -40,5 +42,20 @@ impl StoreError {
     /// Why the store could not answer.
     pub fn kind(&self) -> StoreErrorKind {
         self.kind
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        let (kind, message) = match error.kind {
+            StoreErrorKind::Unavailable => {
+                (ErrorKind::StoreUnavailable, "the store cannot be reached")
+            }
+            StoreErrorKind::Unsupported => {
+                (ErrorKind::StoreUnsupported, "this store cannot be used")
+            }
+            StoreErrorKind::Corrupt => (ErrorKind::Unreadable, "a record cannot be understood"),
+        };
+        Self::new(kind, message).with_source(error)
     }
 }

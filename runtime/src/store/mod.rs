@@ -1,5 +1,6 @@
 //! The contract of a store: two operations, one hint and eleven laws.
 
+mod connect;
 mod error;
 pub mod memory;
 pub mod sql;
@@ -8,6 +9,7 @@ use std::fmt::Debug;
 use std::future::{Future, pending};
 use std::pin::Pin;
 
+pub(crate) use connect::connect;
 pub use error::{StoreError, StoreErrorKind};
 
 pub use crate::model::{

@@ -1,0 +1,76 @@
+//! How a coordinator is set up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Coordinator;
+use crate::model::{Error, ErrorKind, MAX_NAMESPACE_BYTES};
+use crate::store::{self, Store};
+
+pub(super) const DEFAULT_NAMESPACE: &str = "oncely";
+pub(super) const DEFAULT_STORE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Sets up a [`Coordinator`].
+#[derive(Clone, Debug)]
+pub struct CoordinatorBuilder {
+    namespace: String,
+    store_timeout: Duration,
+}
+
+impl Default for CoordinatorBuilder {
+    fn default() -> Self {
+        Self { namespace: DEFAULT_NAMESPACE.to_owned(), store_timeout: DEFAULT_STORE_TIMEOUT }
+    }
+}
+
+impl CoordinatorBuilder {
+    /// Keeps this application's keys apart from others in the same store; `oncely` by default, at
+    /// most 64 bytes.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = namespace.into();
+        self
+    }
+
+    /// How long a store may take to answer before it counts as unavailable; 5 seconds by default.
+    pub fn store_timeout(mut self, limit: Duration) -> Self {
+        self.store_timeout = limit;
+        self
+    }
+
+    /// Connects to the store at `url`.
+    ///
+    /// # Errors
+    /// As [`Coordinator::connect`], and
+    /// [`InvalidConfiguration`](ErrorKind::InvalidConfiguration) for a setting that cannot work.
+    pub async fn connect(self, url: &str) -> Result<Coordinator, Error> {
+        self.check()?;
+        let store = store::connect(url).await?;
+        self.build(store)
+    }
+
+    /// Uses a store of your own, or one that is shared.
+    ///
+    /// # Errors
+    /// [`InvalidConfiguration`](ErrorKind::InvalidConfiguration) for a setting that cannot work.
+    pub fn build(self, store: Arc<dyn Store>) -> Result<Coordinator, Error> {
+        self.check()?;
+        Ok(Coordinator::with(store, &self.namespace, self.store_timeout))
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let wrong = |message: String| Err(Error::new(ErrorKind::InvalidConfiguration, message));
+        match self.namespace.len() {
+            0 => return wrong("the namespace is empty; leave it out for `oncely`".to_owned()),
+            1..=MAX_NAMESPACE_BYTES => {}
+            length => {
+                return wrong(format!(
+                    "the namespace has {length} bytes and may have {MAX_NAMESPACE_BYTES}"
+                ));
+            }
+        }
+        if self.store_timeout.is_zero() {
+            return wrong("a store that may take no time never answers; set a limit".to_owned());
+        }
+        Ok(())
+    }
+}

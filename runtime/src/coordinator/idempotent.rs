@@ -1,0 +1,304 @@
+//! The builder behind `#[idempotent]`.
+
+use std::future::Future;
+use std::panic::resume_unwind;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Coordinator;
+use super::installed::{self, Binding};
+use super::lock::Lock;
+use super::settings::{FOREVER, Settings, wrong};
+use crate::idempotency::{
+    self, ForgetErrors, Outcome, RememberErrors, RememberErrorsIf, Remembering,
+};
+use crate::lease::{Call, Frame};
+use crate::model::{
+    Error, ErrorKind, Failure, Fingerprint, Key, LeaseRequest, OnInterrupted, OnStoreError,
+    Operation,
+};
+
+/// A call that is about to run once; from [`Coordinator::idempotent`].
+///
+/// `R` says whether errors are outcomes too.
+#[derive(Debug)]
+#[must_use = "an idempotent call does nothing until `run`"]
+pub struct Idempotent<R = ForgetErrors> {
+    binding: Binding,
+    operation: Operation,
+    /// `None`: the fingerprint is the key.
+    key: Option<Result<String, Error>>,
+    scope: Result<Option<String>, Error>,
+    fingerprint: Result<Option<Fingerprint>, Error>,
+    settings: Settings,
+    retention: Duration,
+    on_interrupted: OnInterrupted,
+    lock: Option<Lock>,
+    errors: R,
+}
+
+impl Idempotent {
+    pub(crate) fn new(
+        binding: Binding,
+        operation: Operation,
+        key: Option<Result<String, Error>>,
+    ) -> Self {
+        Self {
+            binding,
+            operation,
+            key,
+            scope: Ok(None),
+            fingerprint: Ok(None),
+            settings: Settings::default(),
+            retention: Duration::from_secs(24 * 60 * 60),
+            on_interrupted: OnInterrupted::Rerun,
+            lock: None,
+            errors: ForgetErrors,
+        }
+    }
+
+    /// Makes errors final: they are stored, and replayed as the same typed error.
+    pub fn remember_errors(self) -> Idempotent<RememberErrors> {
+        self.remembering(RememberErrors)
+    }
+
+    /// Makes those errors final for which `is_final` says so; the others free the key.
+    pub fn remember_errors_if<P>(self, is_final: P) -> Idempotent<RememberErrorsIf<P>> {
+        self.remembering(RememberErrorsIf(is_final))
+    }
+
+    fn remembering<R>(self, errors: R) -> Idempotent<R> {
+        Idempotent {
+            errors,
+            binding: self.binding,
+            operation: self.operation,
+            key: self.key,
+            scope: self.scope,
+            fingerprint: self.fingerprint,
+            settings: self.settings,
+            retention: self.retention,
+            on_interrupted: self.on_interrupted,
+            lock: self.lock,
+        }
+    }
+}
+
+impl<R> Idempotent<R> {
+    /// Remembers what the call was about: the same key with other arguments is then
+    /// [`KeyReused`](ErrorKind::KeyReused) and not answered with the outcome of another call.
+    pub fn fingerprint<T: Serialize + ?Sized>(self, arguments: &T) -> Self {
+        self.fingerprinted(Fingerprint::of(arguments))
+    }
+
+    pub(crate) fn fingerprinted(mut self, fingerprint: Result<Fingerprint, Error>) -> Self {
+        self.fingerprint = fingerprint.map(Some);
+        self
+    }
+
+    /// Separates callers: the same key in two scopes never meets.
+    pub fn scope(self, scope: impl Into<String>) -> Self {
+        self.scoped(Ok(scope.into()))
+    }
+
+    pub(crate) fn scoped(mut self, scope: Result<String, Error>) -> Self {
+        self.scope = scope.map(Some);
+        self
+    }
+
+    /// How long the outcome replays: 24 hours unless set.
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.retention = retention.min(FOREVER);
+        self
+    }
+
+    /// How long a silent holder keeps the key: 30 seconds unless set, 10 ms at least. Renewed
+    /// while the body runs.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.settings.lease = lease.min(FOREVER);
+        self
+    }
+
+    /// When renewal stops, so that a hung body cannot hold the key for ever: 1 hour unless set.
+    pub fn max_hold(mut self, limit: Duration) -> Self {
+        self.settings.max_hold = limit.min(FOREVER);
+        self
+    }
+
+    /// How long a duplicate waits for its running twin: 10 seconds unless set; zero answers at
+    /// once.
+    pub fn wait(mut self, limit: Duration) -> Self {
+        self.settings.wait = limit.min(FOREVER);
+        self
+    }
+
+    /// What the next call does after one that was interrupted half-way.
+    pub fn on_interrupted(mut self, choice: OnInterrupted) -> Self {
+        self.on_interrupted = choice;
+        self
+    }
+
+    /// What to do when the store cannot be reached at the start.
+    pub fn on_store_error(mut self, choice: OnStoreError) -> Self {
+        self.settings.on_store_error = choice;
+        self
+    }
+
+    /// Takes `lock` together with the claim, in one step; a replay takes no lock. The lock is
+    /// released after the outcome is stored.
+    pub fn with_lock(mut self, lock: Lock) -> Self {
+        self.lock = Some(lock);
+        self
+    }
+
+    /// Runs `body` once, or replays what it gave.
+    ///
+    /// # Errors
+    /// The body's own; [`InProgress`](ErrorKind::InProgress) if a twin runs for longer than the
+    /// call waits; [`KeyReused`](ErrorKind::KeyReused) for other arguments;
+    /// [`Interrupted`](ErrorKind::Interrupted) after an interruption that is held back;
+    /// [`LeaseLost`](ErrorKind::LeaseLost) if the body was stopped because the lease was lost;
+    /// [`Unreadable`](ErrorKind::Unreadable) if the stored outcome is;
+    /// [`StoreUnavailable`](ErrorKind::StoreUnavailable), and the body was not run.
+    ///
+    /// # Cancel safety
+    /// Dropped before the body is polled, the key is free. Dropped while the body runs, the body is
+    /// dropped and the call counts as interrupted, at once. Dropped while the outcome is being
+    /// stored, that goes on in the background.
+    pub async fn run<T, E, F>(self, body: impl FnOnce(Call) -> F) -> Result<Outcome<T>, E>
+    where
+        T: Serialize + DeserializeOwned,
+        E: From<Error>,
+        F: Future<Output = Result<T, E>>,
+        R: Remembering<E>,
+    {
+        self.attempt(body).await.map_err(Failure::into_error)
+    }
+
+    /// As [`run`](Self::run) on a task of its own: the body finishes and is recorded even if the
+    /// caller is dropped. [`Coordinator::shutdown`] waits for it.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); a body that panics does so in the caller.
+    ///
+    /// # Cancel safety
+    /// Dropped, the call goes on.
+    pub async fn run_detached<T, E, F, B>(self, body: B) -> Result<Outcome<T>, E>
+    where
+        T: Serialize + DeserializeOwned + Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        B: FnOnce(Call) -> F + Send + 'static,
+        R: Remembering<E> + Send + Sync + 'static,
+    {
+        self.attempt_detached(body).await.map_err(Failure::into_error)
+    }
+
+    /// Someone looked at what an interrupted call did, and decides that nothing stands: frees the
+    /// key, so that the next call runs the body. Whether there was such a call.
+    ///
+    /// # Errors
+    /// [`InProgress`](ErrorKind::InProgress) if the call runs;
+    /// [`StoreUnavailable`](ErrorKind::StoreUnavailable).
+    pub async fn resolve_as_not_run(self) -> Result<bool, Error> {
+        let (coordinator, plan, _) = self.into_plan()?;
+        idempotency::resolve(&coordinator.leases, &plan, None).await
+    }
+
+    /// Someone looked at what an interrupted call did, and decides that it stands: stores `value`
+    /// as its outcome, which later calls replay. Whether there was such a call; if not, nothing is
+    /// stored.
+    ///
+    /// # Errors
+    /// As [`resolve_as_not_run`](Self::resolve_as_not_run), and
+    /// [`Unreadable`](ErrorKind::Unreadable) if `value` cannot be stored.
+    pub async fn resolve_with<T: Serialize>(self, value: &T) -> Result<bool, Error> {
+        let (coordinator, plan, _) = self.into_plan()?;
+        let outcome = idempotency::storable(&plan.key, value)?;
+        idempotency::resolve(&coordinator.leases, &plan, Some(outcome)).await
+    }
+
+    pub(crate) async fn attempt<T, E, F>(
+        self,
+        body: impl FnOnce(Call) -> F,
+    ) -> Result<Outcome<T>, Failure<E>>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Future<Output = Result<T, E>>,
+        R: Remembering<E>,
+    {
+        let (coordinator, plan, errors) = self.into_plan()?;
+        idempotency::run(&coordinator.leases, &plan, &errors, body).await
+    }
+
+    pub(crate) async fn attempt_detached<T, E, F, B>(
+        self,
+        body: B,
+    ) -> Result<Outcome<T>, Failure<E>>
+    where
+        T: Serialize + DeserializeOwned + Send + 'static,
+        E: Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        B: FnOnce(Call) -> F + Send + 'static,
+        R: Remembering<E> + Send + Sync + 'static,
+    {
+        let leases = self.binding.coordinator()?.leases.clone();
+        let frame = Frame::current();
+        let call = Frame::within(frame, installed::inherit(self.attempt(body)));
+        match leases.detach(call)?.await {
+            Ok(outcome) => outcome,
+            Err(ended) if ended.is_panic() => resume_unwind(ended.into_panic()),
+            Err(_) => {
+                let message = "the runtime shut down while the call ran";
+                Err(Error::new(ErrorKind::ShuttingDown, message).into())
+            }
+        }
+    }
+
+    fn into_plan(self) -> Result<(Coordinator, idempotency::Plan, R), Error> {
+        let coordinator = self.binding.coordinator()?.clone();
+        let mut settings = self.settings;
+        settings.check()?;
+        if settings.lease > self.retention {
+            return Err(wrong(format!(
+                "the lease of {:?} is longer than the retention of {:?}",
+                settings.lease, self.retention
+            )));
+        }
+        let fingerprint = self.fingerprint?;
+        let name = match self.key {
+            Some(key) => key?,
+            None => fingerprint
+                .map(|fingerprint| fingerprint.to_string())
+                .ok_or_else(|| wrong("a call needs a key or a fingerprint"))?,
+        };
+        let scope = self.scope?;
+        let key = Key::call(&coordinator.namespace, &self.operation, scope.as_deref(), &name)?;
+
+        let mut request = LeaseRequest::new(key.clone(), settings.lease);
+        request.fingerprint = fingerprint;
+        request.on_interrupted = self.on_interrupted;
+        let mut claims = vec![settings.claim(request)];
+        let mut lock_wait = Duration::ZERO;
+        if let Some(lock) = self.lock {
+            lock_wait = lock.settings().wait;
+            // Unprotected only if both agreed to it.
+            if lock.settings().on_store_error == OnStoreError::Refuse {
+                settings.on_store_error = OnStoreError::Refuse;
+            }
+            claims.extend(lock.into_claims(&coordinator)?);
+        }
+        let plan = idempotency::Plan {
+            operation: self.operation.name().into_owned(),
+            key,
+            fingerprint,
+            claims: claims.into(),
+            retention: self.retention,
+            wait: settings.wait,
+            lock_wait,
+            on_store_error: settings.on_store_error,
+        };
+        Ok((coordinator, plan, self.errors))
+    }
+}

@@ -1,0 +1,70 @@
+//! Which coordinator an annotated function uses: the scoped one, then the installed one.
+
+use std::future::Future;
+
+use once_cell::sync::OnceCell;
+
+use super::Coordinator;
+use crate::model::{Error, ErrorKind};
+
+static INSTALLED: OnceCell<Coordinator> = OnceCell::new();
+
+tokio::task_local! {
+    static SCOPED: Coordinator;
+}
+
+/// The coordinator a call goes through, if there is one.
+#[derive(Clone, Debug)]
+pub struct Binding(Option<Coordinator>);
+
+impl Binding {
+    /// The coordinator scoped to this task, then the installed one.
+    pub(crate) fn ambient() -> Self {
+        Self(scoped().or_else(|| INSTALLED.get().cloned()))
+    }
+
+    pub(super) fn coordinator(&self) -> Result<&Coordinator, Error> {
+        self.0.as_ref().ok_or_else(|| {
+            let message = "no coordinator is installed, so the call would run unprotected; call \
+                           `Coordinator::connect(url).await?.install()?` first";
+            Error::new(ErrorKind::NotInstalled, message)
+        })
+    }
+}
+
+impl From<&Coordinator> for Binding {
+    fn from(coordinator: &Coordinator) -> Self {
+        Self(Some(coordinator.clone()))
+    }
+}
+
+pub(super) fn install(coordinator: &Coordinator) -> Result<(), Error> {
+    INSTALLED.set(coordinator.clone()).map_err(|_| {
+        let message = "a coordinator is installed already, once for the whole process; use \
+                       `Coordinator::scope` for a second one";
+        Error::new(ErrorKind::AlreadyInstalled, message)
+    })
+}
+
+pub(super) fn scope<F: Future>(
+    coordinator: Coordinator,
+    future: F,
+) -> impl Future<Output = F::Output> + use<F> {
+    SCOPED.scope(coordinator, future)
+}
+
+/// The coordinator scoped to this task.
+pub(super) fn scoped() -> Option<Coordinator> {
+    SCOPED.try_with(Coordinator::clone).ok()
+}
+
+/// Carries the coordinator scoped to this task over to a task of its own.
+pub(super) fn inherit<F: Future>(work: F) -> impl Future<Output = F::Output> + use<F> {
+    let scoped = scoped();
+    async move {
+        match scoped {
+            Some(coordinator) => scope(coordinator, work).await,
+            None => work.await,
+        }
+    }
+}

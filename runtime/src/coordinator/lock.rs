@@ -1,0 +1,147 @@
+//! The builder behind `#[with_lock]`.
+
+use std::future::Future;
+use std::time::Duration;
+
+use super::Coordinator;
+use super::installed::Binding;
+use super::settings::{FOREVER, Settings, wrong};
+use crate::lease::{Call, Claim};
+use crate::lock::{self, LockGuard};
+use crate::model::{Error, Failure, Key, LeaseRequest, OnStoreError};
+
+/// A lock that is about to be taken; from [`Coordinator::lock`].
+#[derive(Debug)]
+#[must_use = "a lock does nothing until `run` or `acquire`"]
+pub struct Lock {
+    binding: Binding,
+    keys: Result<Vec<String>, Error>,
+    settings: Settings,
+}
+
+impl Lock {
+    pub(crate) fn new(
+        binding: Binding,
+        keys: impl IntoIterator<Item = Result<String, Error>>,
+    ) -> Self {
+        let keys = keys.into_iter().collect();
+        Self { binding, keys, settings: Settings::default() }
+    }
+
+    /// How long a silent holder keeps the lock: 30 seconds unless set, 10 ms at least. Renewed
+    /// while the body runs.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.settings.lease = lease.min(FOREVER);
+        self
+    }
+
+    /// When renewal stops, so that a hung body cannot hold the lock for ever: 1 hour unless set.
+    pub fn max_hold(mut self, limit: Duration) -> Self {
+        self.settings.max_hold = limit.min(FOREVER);
+        self
+    }
+
+    /// How long to wait for another holder: 10 seconds unless set; zero answers at once.
+    pub fn wait(mut self, limit: Duration) -> Self {
+        self.settings.wait = limit.min(FOREVER);
+        self
+    }
+
+    /// What to do when the store cannot be reached at the start; for [`run`](Self::run) only.
+    pub fn on_store_error(mut self, choice: OnStoreError) -> Self {
+        self.settings.on_store_error = choice;
+        self
+    }
+
+    /// Takes the lock, runs `body` and gives the lock back.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), oncely::Error> {
+    /// # let oncely = oncely::Coordinator::connect("memory:").await?;
+    /// let token = oncely
+    ///     .lock("order:42")
+    ///     .run(|call| async move { Ok::<_, oncely::Error>(call.fencing_token()) })
+    ///     .await?;
+    /// # assert!(token > 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The body's own; [`LockBusy`](crate::ErrorKind::LockBusy) if another holds the lock for longer than
+    /// the call waits; [`WouldDeadlock`](crate::ErrorKind::WouldDeadlock) inside a call that holds it;
+    /// [`LeaseLost`](crate::ErrorKind::LeaseLost) if the body was stopped because the lease was;
+    /// [`StoreUnavailable`](crate::ErrorKind::StoreUnavailable).
+    ///
+    /// # Cancel safety
+    /// Dropped before the body is polled, the lock is released; dropped later, the body is dropped
+    /// and the lock given back as interrupted, which the next holder sees as a higher
+    /// [`attempt`](Call::attempt).
+    pub async fn run<T, E, F>(self, body: impl FnOnce(Call) -> F) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: From<Error>,
+    {
+        self.attempt(body).await.map_err(Failure::into_error)
+    }
+
+    /// Takes the lock as a value.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), without the body's own.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing stays in the store: a lease that was granted meanwhile is given back in
+    /// the background.
+    pub async fn acquire(self) -> Result<LockGuard, Error> {
+        let (coordinator, plan) = self.into_plan()?;
+        let held = lock::acquire(&coordinator.leases, &plan).await?;
+        Ok(LockGuard::new(held, plan.key))
+    }
+
+    pub(crate) async fn attempt<T, E, F>(
+        self,
+        body: impl FnOnce(Call) -> F,
+    ) -> Result<T, Failure<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        let (coordinator, plan) = self.into_plan()?;
+        lock::run(&coordinator.leases, &plan, body).await
+    }
+
+    fn into_plan(self) -> Result<(Coordinator, lock::Plan), Error> {
+        let coordinator = self.binding.coordinator()?.clone();
+        let settings = self.settings;
+        let claims = self.into_claims(&coordinator)?;
+        let first = claims.first().ok_or_else(|| wrong("a lock needs at least one key"))?;
+        let plan = lock::Plan {
+            key: first.request.key.clone(),
+            claims: claims.into(),
+            wait: settings.wait,
+            on_store_error: settings.on_store_error,
+        };
+        Ok((coordinator, plan))
+    }
+
+    /// One claim for each different key.
+    pub(super) fn into_claims(self, coordinator: &Coordinator) -> Result<Vec<Claim>, Error> {
+        if !self.binding.coordinator()?.shares_store_with(coordinator) {
+            return Err(wrong("a call and its lock need the same coordinator"));
+        }
+        self.settings.check()?;
+        let mut claims: Vec<Claim> = Vec::new();
+        for key in self.keys? {
+            let key = Key::lock(&coordinator.namespace, &key)?;
+            if claims.iter().all(|claim| claim.request.key != key) {
+                claims.push(self.settings.claim(LeaseRequest::new(key, self.settings.lease)));
+            }
+        }
+        Ok(claims)
+    }
+
+    pub(super) fn settings(&self) -> Settings {
+        self.settings
+    }
+}

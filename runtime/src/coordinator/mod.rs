@@ -1,0 +1,142 @@
+//! The coordinator: one store, one namespace, and what is held through them.
+
+mod builder;
+mod idempotent;
+mod installed;
+mod lock;
+mod settings;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use self::builder::CoordinatorBuilder;
+pub use self::idempotent::Idempotent;
+pub use self::lock::Lock;
+
+#[doc(hidden)]
+pub use self::installed::Binding;
+
+use self::settings::FOREVER;
+use crate::lease::Leases;
+use crate::model::{Error, Key, Operation};
+use crate::store::Store;
+
+/// Protects calls through one store. Cheap to clone; clones share everything.
+///
+/// ```
+/// use oncely::Coordinator;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), oncely::Error> {
+/// let oncely = Coordinator::connect("memory:").await?;
+///
+/// let outcome = oncely
+///     .idempotent("pay", "order:42")
+///     .fingerprint(&("order:42", 1_000))
+///     .run(|call| async move { Ok::<_, oncely::Error>(call.attempt()) })
+///     .await?;
+/// assert_eq!(outcome.into_value(), 1);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Coordinator {
+    leases: Arc<Leases>,
+    namespace: Arc<str>,
+}
+
+impl Coordinator {
+    /// A coordinator with the defaults, on the store at `url`.
+    ///
+    /// `memory:` keeps everything in this process; `sqlite://payments.db` in a file (feature
+    /// `sqlite`).
+    ///
+    /// # Errors
+    /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) for a URL that no store of
+    /// this build serves, [`StoreUnavailable`](crate::ErrorKind::StoreUnavailable) if the store
+    /// cannot be reached or opened, [`StoreUnsupported`](crate::ErrorKind::StoreUnsupported) if it
+    /// is not one that this release can use.
+    pub async fn connect(url: &str) -> Result<Self, Error> {
+        Self::builder().connect(url).await
+    }
+
+    /// A coordinator with the defaults, on a store of your own or on one that is shared.
+    pub fn new(store: Arc<impl Store>) -> Self {
+        Self::with(store, builder::DEFAULT_NAMESPACE, builder::DEFAULT_STORE_TIMEOUT)
+    }
+
+    /// Sets more than the store.
+    pub fn builder() -> CoordinatorBuilder {
+        CoordinatorBuilder::default()
+    }
+
+    fn with(store: Arc<dyn Store>, namespace: &str, store_timeout: Duration) -> Self {
+        Self { leases: Leases::new(store, store_timeout), namespace: namespace.into() }
+    }
+
+    /// Makes this the coordinator of every annotated function in the process that names no other.
+    ///
+    /// # Errors
+    /// [`AlreadyInstalled`](crate::ErrorKind::AlreadyInstalled) if there is one: it stays.
+    pub fn install(&self) -> Result<(), Error> {
+        installed::install(self)
+    }
+
+    /// Makes this the coordinator of every annotated function that `future` calls in its task; for
+    /// tests and tenants. It goes before the installed one.
+    pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        installed::scope(self.clone(), future)
+    }
+
+    /// A lock on `key`, which excludes every other holder of that key in this namespace.
+    ///
+    /// Nothing happens before [`run`](Lock::run) or [`acquire`](Lock::acquire).
+    pub fn lock(&self, key: impl AsRef<str>) -> Lock {
+        self.lock_all([key])
+    }
+
+    /// A lock on all of `keys`, or none: in any order, without deadlocks. Equal keys count once.
+    pub fn lock_all<K: AsRef<str>>(&self, keys: impl IntoIterator<Item = K>) -> Lock {
+        Lock::new(self.into(), keys.into_iter().map(|key| Ok(key.as_ref().to_owned())))
+    }
+
+    /// A call of `operation` with this idempotency key.
+    ///
+    /// Nothing happens before [`run`](Idempotent::run).
+    pub fn idempotent(&self, operation: impl Into<String>, key: impl Into<String>) -> Idempotent {
+        Idempotent::new(self.into(), Operation::named(operation.into()), Some(Ok(key.into())))
+    }
+
+    fn shares_store_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.leases, &other.leases)
+    }
+
+    /// Starts nothing new, lets what runs come to its end for at most `deadline`, then stops the
+    /// rest at its next await and gives its keys back as interrupted.
+    pub async fn shutdown(&self, deadline: Duration) -> Shutdown {
+        let (stopped, unreleased) = self.leases.close(deadline.min(FOREVER)).await;
+        let names = |keys: Vec<Key>| keys.iter().map(|key| key.name().to_owned()).collect();
+        Shutdown { stopped: names(stopped), unreleased: names(unreleased) }
+    }
+}
+
+impl fmt::Debug for Coordinator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Coordinator")
+            .field("namespace", &self.namespace)
+            .field("leases", &self.leases)
+            .finish()
+    }
+}
+
+/// What a shutdown could not wait for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Shutdown {
+    /// The keys whose calls were still running at the deadline, and were stopped.
+    pub stopped: Vec<String>,
+    /// Those of them that the store could not be told of; they are free when their lease expires.
+    pub unreleased: Vec<String>,
+}

@@ -1,0 +1,102 @@
+//! Work that must come to its end although nobody waits for it any more.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+
+use super::take::Leases;
+use crate::model::{Error, ErrorKind};
+use crate::store::BoxFuture;
+
+/// The tasks a coordinator has started on its own, so that a shutdown can wait for them.
+#[derive(Debug, Default)]
+pub(crate) struct Background {
+    tasks: TaskTracker,
+    /// The runtime last seen, for what is dropped outside of one.
+    runtime: OnceLock<Handle>,
+}
+
+impl Background {
+    /// Makes sure that there is a runtime: timers, renewal and late releases need one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfiguration`] outside of a tokio runtime.
+    pub(super) fn enter(&self) -> Result<Handle, Error> {
+        let handle = Handle::try_current().map_err(|error| {
+            let message = "oncely runs on tokio: call this from within a tokio runtime";
+            Error::new(ErrorKind::InvalidConfiguration, message).with_source(error)
+        })?;
+        self.runtime.get_or_init(|| handle.clone());
+        Ok(handle)
+    }
+
+    /// Runs `work` on a task of its own, and hands it out.
+    pub(super) fn detach<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<JoinHandle<T>, Error> {
+        let runtime = self.enter()?;
+        Ok(self.tasks.spawn_on(work, &runtime))
+    }
+
+    /// Runs `work` to its end on the current runtime, or on the one seen last; never panics, also
+    /// not where there is no runtime: then the work is dropped, and its leases expire.
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Some(handle) = Handle::try_current().ok().or_else(|| self.runtime.get().cloned()) {
+            self.tasks.spawn_on(work, &handle);
+        }
+    }
+
+    /// Resolves once none of the tasks is left.
+    pub(super) async fn idle(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.tasks.reopen();
+    }
+}
+
+/// A future that, dropped half-way, goes on in the background.
+pub(super) struct Completing<T: Send + 'static> {
+    leases: Arc<Leases>,
+    work: Option<BoxFuture<'static, T>>,
+}
+
+impl<T: Send + 'static> Completing<T> {
+    pub(super) fn new(
+        leases: &Arc<Leases>,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Self {
+        Self { leases: Arc::clone(leases), work: Some(Box::pin(work)) }
+    }
+}
+
+impl<T: Send + 'static> Future for Completing<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        let Some(work) = &mut self.work else { return Poll::Pending };
+        let output = std::task::ready!(work.as_mut().poll(context));
+        self.work = None;
+        Poll::Ready(output)
+    }
+}
+
+impl<T: Send + 'static> Drop for Completing<T> {
+    fn drop(&mut self) {
+        if let Some(work) = self.work.take() {
+            self.leases.background.spawn(async move { drop(work.await) });
+        }
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for Completing<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Completing").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,193 @@
+//! Keys that are held: running a body under them, and every way of giving them back.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::background::Completing;
+use super::call::{Call, Downstream, Frame};
+use super::group::Group;
+use super::report::report_unreleased;
+use super::take::Leases;
+use crate::model::{
+    Fingerprint, Key, Lease, Occupant, RecordState, StoredOutcome, Update, Updated,
+};
+use crate::store::StoreError;
+
+/// The pauses between tries to tell the store how a call ended.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How often a key is given back after its lease could not be trusted any more.
+const LATE_TRIES: u32 = 3;
+
+/// Keys that are held. Dropped, they are given back in the background: released if the body has
+/// not started, interrupted if it has.
+#[derive(Debug)]
+pub(crate) struct Held {
+    leases: Arc<Leases>,
+    group: Arc<Group>,
+    kept: Option<u64>,
+}
+
+/// The leases were lost before the body came to its end.
+#[derive(Debug)]
+pub(crate) struct Lost;
+
+/// How the store took the end of a call.
+#[derive(Debug)]
+pub(crate) enum Settled {
+    /// It stands.
+    Applied,
+    /// Another holder had taken the key; nothing was changed.
+    Lost,
+    /// The store did not answer for as long as the lease could be kept.
+    Unknown(StoreError),
+}
+
+impl Held {
+    pub(super) fn new(leases: Arc<Leases>, group: Group) -> Self {
+        let group = Arc::new(group);
+        let kept = Some(leases.renewer.keep(&leases, Arc::clone(&group)));
+        Self { leases, group, kept }
+    }
+
+    pub(crate) fn group(&self) -> &Arc<Group> {
+        &self.group
+    }
+
+    /// The call that runs under the lease of `key`.
+    pub(crate) fn call(&self, operation: &str, key: &Key, downstream: Downstream) -> Call {
+        match self.group.leases().find(|lease| lease.key == *key) {
+            Some(lease) => Call::held(operation, lease, &self.group, downstream),
+            None => Call::unprotected(operation, key.clone()),
+        }
+    }
+
+    /// Runs `body` while the leases are held; drops it at its next await once they are lost.
+    pub(crate) async fn run<F: Future>(
+        &self,
+        call: &Call,
+        body: impl FnOnce(Call) -> F,
+    ) -> Result<F::Output, Lost> {
+        let group = &*self.group;
+        let keys = group.leases().map(|lease| lease.key.clone()).collect();
+        let body = async { body(call.clone()).await };
+        let mut body = pin!(Frame::scope(call.clone(), keys, body));
+        let mut told = pin!(group.told());
+        poll_fn(|context| {
+            // The clock is asked before each poll: after a pause of the process, the body must not
+            // run one step further under a lease that has expired.
+            if group.is_lost() || told.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Err(Lost));
+            }
+            group.start();
+            body.as_mut().poll(context).map(Ok)
+        })
+        .await
+    }
+
+    /// Stores the outcome under the first key and releases the others after it, in one step.
+    ///
+    /// # Cancel safety
+    /// Dropped, it goes on in the background.
+    pub(crate) async fn complete(
+        self,
+        outcome: StoredOutcome,
+        fingerprint: Option<Fingerprint>,
+        retention: Duration,
+    ) -> Settled {
+        let complete = Update::Complete { outcome: outcome.clone(), retention };
+        let updates = self.updates(|first| if first { complete.clone() } else { Update::Release });
+        let occupant = self.group.leases().next().map(|lease| {
+            let state = RecordState::Completed { outcome, age: Duration::ZERO };
+            Occupant::new(lease.key.clone(), lease.token, fingerprint, state)
+        });
+        self.settle(updates, occupant).await
+    }
+
+    /// Gives every key back, as if the body had not run.
+    ///
+    /// # Cancel safety
+    /// Dropped, it goes on in the background.
+    pub(crate) async fn release(self) -> Settled {
+        let updates = self.updates(|_| Update::Release);
+        self.settle(updates, None).await
+    }
+
+    fn updates(&self, update: impl Fn(bool) -> Update) -> Vec<(Lease, Update)> {
+        let leases = self.group.leases().enumerate();
+        leases.map(|(index, lease)| (lease.clone(), update(index == 0))).collect()
+    }
+
+    async fn settle(self, updates: Vec<(Lease, Update)>, outcome: Option<Occupant>) -> Settled {
+        let leases = Arc::clone(&self.leases);
+        Completing::new(&leases, self.settle_owned(updates, outcome)).await
+    }
+
+    /// Tries until the store answers or the lease is lost; renewal goes on meanwhile. By law
+    /// *successor-only* the last try may succeed although the lease has run out.
+    async fn settle_owned(
+        mut self,
+        updates: Vec<(Lease, Update)>,
+        outcome: Option<Occupant>,
+    ) -> Settled {
+        let mut pause = FIRST_PAUSE;
+        let settled = loop {
+            match self.leases.send(&updates).await {
+                Ok(answers) if answers.first() == Some(&Updated::Applied) => {
+                    break Settled::Applied;
+                }
+                Ok(_) => break Settled::Lost,
+                Err(error) if self.group.is_lost() => break Settled::Unknown(error),
+                Err(_) => {}
+            }
+            sleep(pause.min(self.group.remaining())).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        };
+        if let Some(id) = self.kept.take() {
+            self.leases.renewer.forget(id);
+        }
+        let keys = updates.iter().map(|(lease, _)| &lease.key);
+        match (&settled, outcome) {
+            (Settled::Applied, Some(outcome)) => {
+                self.leases.lines.answer(outcome);
+                keys.skip(1).for_each(|key| self.leases.lines.freed(key));
+            }
+            _ => keys.for_each(|key| self.leases.lines.freed(key)),
+        }
+        settled
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Some(id) = self.kept.take() else { return };
+        self.leases.renewer.forget(id);
+        let updates: Vec<_> = self.group.given_back().collect();
+        let leases = Arc::clone(&self.leases);
+        let trusted_until = self.group.trusted_until();
+        self.leases.background.spawn(async move {
+            give_back(&leases, &updates, trusted_until).await;
+            updates.iter().for_each(|(lease, _)| leases.lines.freed(&lease.key));
+        });
+    }
+}
+
+/// Tries while the lease lasts, and a few times after; then the lease expires by itself.
+async fn give_back(leases: &Leases, updates: &[(Lease, Update)], trusted_until: Instant) {
+    let mut pause = FIRST_PAUSE;
+    let mut late_tries = 0;
+    while let Err(error) = leases.send(updates).await {
+        late_tries += u32::from(Instant::now() >= trusted_until);
+        if late_tries >= LATE_TRIES {
+            let key: Option<&Key> = updates.first().map(|(lease, _)| &lease.key);
+            return report_unreleased(key, &error);
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}

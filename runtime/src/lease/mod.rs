@@ -1,0 +1,18 @@
+//! Leases: take them, keep them while a body runs, wait for those that others hold.
+
+mod background;
+mod call;
+mod group;
+mod held;
+mod line;
+mod renewer;
+mod report;
+mod take;
+mod wait;
+
+pub use self::call::{Call, current};
+pub(crate) use self::call::{Downstream, Frame};
+pub(crate) use self::held::{Held, Lost, Settled};
+pub(crate) use self::report::{report_lost_record, report_unprotected};
+pub(crate) use self::take::{Claim, Leases, Taken};
+pub(crate) use self::wait::{Turn, Waiting};

@@ -1,0 +1,210 @@
+//! One task for each coordinator that renews every held lease in time, in batches.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+
+use super::group::Group;
+use super::report::report_failed_renewal;
+use super::take::Leases;
+use crate::model::Updated;
+
+/// The most groups that are renewed in one request.
+const BATCH: usize = 256;
+
+/// Who is held, and when each wants attention next.
+#[derive(Debug, Default)]
+pub(crate) struct Renewer {
+    schedule: Mutex<Schedule>,
+    /// Wakes the task when something is due earlier than it knows.
+    earlier: Arc<Notify>,
+    emptied: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Schedule {
+    groups: HashMap<u64, Entry>,
+    due: BTreeSet<(Instant, u64)>,
+    next_id: u64,
+    /// Until when the task sleeps; `None` while it looks for work.
+    sleeps_until: Option<Instant>,
+    task: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    group: Arc<Group>,
+    /// When to renew; `None` while a renewal is under way, and once there will be none.
+    renew_at: Option<Instant>,
+    /// Where the entry stands in the schedule.
+    due: Option<Instant>,
+}
+
+impl Renewer {
+    /// Keeps `group` from now on; the number removes it.
+    pub(super) fn keep(&self, leases: &Arc<Leases>, group: Arc<Group>) -> u64 {
+        let renew_at = group.first_renewal();
+        let mut schedule = self.schedule.lock();
+        let id = schedule.next_id;
+        schedule.next_id += 1;
+        schedule.groups.insert(id, Entry { group, renew_at: None, due: None });
+        let due = schedule.plan(id, renew_at);
+        // The runtime of the first call may be gone when a later one comes, as between tests.
+        if schedule.task.as_ref().is_none_or(JoinHandle::is_finished)
+            && let Ok(runtime) = Handle::try_current()
+        {
+            schedule.sleeps_until = None;
+            schedule.task =
+                Some(runtime.spawn(run(Arc::downgrade(leases), Arc::clone(&self.earlier))));
+        } else if schedule.is_overslept(due) {
+            self.earlier.notify_one();
+        }
+        id
+    }
+
+    pub(super) fn forget(&self, id: u64) {
+        let mut schedule = self.schedule.lock();
+        if let Some(Entry { due: Some(due), .. }) = schedule.groups.remove(&id) {
+            schedule.due.remove(&(due, id));
+        }
+        if schedule.groups.is_empty() {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    /// Resolves once nothing is held.
+    pub(super) async fn idle(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            if self.schedule.lock().groups.is_empty() {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    /// Gives up all that is held, and returns it.
+    pub(super) fn stop_all(&self) -> Vec<Arc<Group>> {
+        let groups: Vec<_> =
+            self.schedule.lock().groups.values().map(|entry| Arc::clone(&entry.group)).collect();
+        groups.iter().for_each(|group| group.stop());
+        groups
+    }
+
+    /// Ends the task.
+    pub(super) fn stop(&self) {
+        if let Some(task) = self.schedule.lock().task.take() {
+            task.abort();
+        }
+    }
+
+    /// Tells what to renew now, and when to look again.
+    fn take_due(&self) -> (Vec<(u64, Arc<Group>)>, Option<Instant>) {
+        let now = Instant::now();
+        let mut schedule = self.schedule.lock();
+        let mut renewals = Vec::new();
+        while let Some(&(due, id)) = schedule.due.first()
+            && due <= now
+        {
+            schedule.due.pop_first();
+            let Some(entry) = schedule.groups.get_mut(&id) else { continue };
+            entry.due = None;
+            if entry.group.is_lost() {
+                continue;
+            }
+            if entry.renew_at.is_some_and(|at| at <= now) {
+                renewals.push((id, Arc::clone(&entry.group)));
+                entry.renew_at = None;
+            }
+            // Should a renewal hang, the local deadline still comes.
+            let renew_at = entry.renew_at;
+            schedule.plan(id, renew_at);
+        }
+        schedule.sleeps_until = schedule.due.first().map(|&(due, _)| due);
+        (renewals, schedule.sleeps_until)
+    }
+
+    /// Notes the answer to a renewal.
+    fn reschedule(&self, id: u64, renew_at: Option<Instant>) {
+        let mut schedule = self.schedule.lock();
+        let due = schedule.plan(id, renew_at);
+        if schedule.is_overslept(due) {
+            self.earlier.notify_one();
+        }
+    }
+}
+
+impl Schedule {
+    /// Puts a group where it wants attention next: to renew, or at its local deadline.
+    fn plan(&mut self, id: u64, renew_at: Option<Instant>) -> Option<Instant> {
+        let entry = self.groups.get_mut(&id)?;
+        entry.renew_at = renew_at;
+        let deadline = entry.group.trusted_until();
+        let due = renew_at.map_or(deadline, |at| at.min(deadline));
+        if let Some(old) = entry.due.replace(due) {
+            self.due.remove(&(old, id));
+        }
+        self.due.insert((due, id));
+        Some(due)
+    }
+
+    /// Whether the task would wake too late for `due`.
+    fn is_overslept(&self, due: Option<Instant>) -> bool {
+        match (due, self.sleeps_until) {
+            (Some(due), Some(until)) => due < until,
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
+    }
+}
+
+/// Sleeps until something is due; an idle coordinator asks its store nothing.
+async fn run(leases: Weak<Leases>, earlier: Arc<Notify>) {
+    loop {
+        let Some(strong) = leases.upgrade() else { return };
+        let (renewals, until) = strong.renewer.take_due();
+        for batch in renewals.chunks(BATCH) {
+            strong.background.spawn(renew(Arc::clone(&strong), batch.to_vec()));
+        }
+        drop(strong);
+        match until {
+            Some(until) => tokio::select! {
+                () = sleep_until(until) => {}
+                () = earlier.notified() => {}
+            },
+            None => earlier.notified().await,
+        }
+    }
+}
+
+async fn renew(leases: Arc<Leases>, batch: Vec<(u64, Arc<Group>)>) {
+    let sent = Instant::now();
+    let updates: Vec<_> = batch.iter().flat_map(|(_, group)| group.renewals(sent)).collect();
+    match leases.send(&updates).await {
+        Ok(answers) => {
+            let mut answers = answers.into_iter();
+            for (id, group) in batch {
+                let members = group.leases().count();
+                if answers.by_ref().take(members).fold(true, |all, a| all & (a == Updated::Applied))
+                {
+                    group.extend(sent);
+                    leases.renewer.reschedule(id, group.renewal_after(sent));
+                } else {
+                    group.lose("another holder has taken the key, or it was deleted");
+                }
+            }
+        }
+        Err(error) => {
+            report_failed_renewal(batch.len(), &error);
+            let now = Instant::now();
+            for (id, group) in batch {
+                leases.renewer.reschedule(id, Some(group.retry_after(now)));
+            }
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! What the operator hears of: losses and outages, as events and as counters.
+
+use std::fmt::Display;
+
+use crate::model::Key;
+
+/// A lease was lost while its holder still worked.
+pub(super) fn report_loss(key: Option<&Key>, why: &str) {
+    tracing::error!(key = key.map(Key::as_str), why, "lease lost");
+    count("oncely_leases_lost_total");
+}
+
+/// A renewal was not answered; it is tried again while the lease lasts.
+pub(super) fn report_failed_renewal(leases: usize, error: &dyn Display) {
+    tracing::warn!(leases, %error, "leases could not be renewed for now");
+    count("oncely_renewals_failed_total");
+}
+
+/// A key could not be given back; it is free once its lease has expired.
+pub(super) fn report_unreleased(key: Option<&Key>, error: &dyn Display) {
+    tracing::warn!(key = key.map(Key::as_str), %error, "key not given back, its lease will expire");
+    count("oncely_releases_failed_total");
+}
+
+/// A body succeeded and its outcome could not be stored: a retry may run it again.
+pub(crate) fn report_lost_record(key: &Key, error: &dyn Display) {
+    tracing::error!(key = key.as_str(), %error, "outcome not recorded, a retry may run again");
+    count("oncely_records_lost_total");
+}
+
+/// A body runs without protection, because its caller asked for that when the store is down.
+pub(crate) fn report_unprotected(key: &Key, error: &dyn Display) {
+    tracing::error!(key = key.as_str(), %error, "store unavailable, running unprotected");
+    count("oncely_unprotected_runs_total");
+}
+
+#[cfg(feature = "metrics")]
+fn count(name: &'static str) {
+    metrics::counter!(name).increment(1);
+}
+
+#[cfg(not(feature = "metrics"))]
+fn count(_name: &'static str) {}

@@ -1,0 +1,147 @@
+//! One request to the store for all keys of a call, and what becomes of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+use super::background::{Background, Completing};
+use super::group::Group;
+use super::held::Held;
+use super::line::Lines;
+use super::renewer::Renewer;
+use crate::model::{
+    Acquired, Error, ErrorKind, Key, Lease, LeaseRequest, Occupant, Update, Updated,
+};
+use crate::store::{Store, StoreError, StoreErrorKind};
+
+/// The leases of one coordinator: where they are taken, and everything that keeps them.
+#[derive(Debug)]
+pub(crate) struct Leases {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) lines: Arc<Lines>,
+    pub(super) renewer: Renewer,
+    pub(super) background: Background,
+    store_timeout: Duration,
+    closing: AtomicBool,
+}
+
+/// A wish for one key, and how long it may be held in all.
+#[derive(Clone, Debug)]
+pub(crate) struct Claim {
+    pub(crate) request: LeaseRequest,
+    pub(crate) max_hold: Duration,
+}
+
+/// The answer to a take.
+pub(crate) enum Taken {
+    Held(Held),
+    Occupied(Occupant),
+}
+
+impl Leases {
+    pub(crate) fn new(store: Arc<dyn Store>, store_timeout: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            lines: Arc::default(),
+            renewer: Renewer::default(),
+            background: Background::default(),
+            store_timeout,
+            closing: AtomicBool::new(false),
+        })
+    }
+
+    /// Takes every claim or none, in one request to the store.
+    ///
+    /// # Cancel safety
+    /// A request that is dropped on its way, or that takes longer than the store's time limit, goes
+    /// on by itself and gives back what it took.
+    pub(crate) async fn take(self: &Arc<Self>, claims: &Arc<[Claim]>) -> Result<Taken, Error> {
+        if self.closing.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::ShuttingDown, "the coordinator is shutting down"));
+        }
+        self.background.enter()?;
+        let request = Arc::clone(self).request(Arc::clone(claims));
+        match timeout(self.store_timeout, Completing::new(self, request)).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(self.too_late().into()),
+        }
+    }
+
+    async fn request(self: Arc<Self>, claims: Arc<[Claim]>) -> Result<Taken, StoreError> {
+        let requests: Vec<_> = claims.iter().map(|claim| claim.request.clone()).collect();
+        // Counted from before the request is sent: the store cannot have granted it earlier.
+        let sent = Instant::now();
+        let answer = match self.store.acquire(&requests).await {
+            // Perhaps only the reply was lost; by law *repeatable* asking again is safe.
+            Err(error) if error.kind() == StoreErrorKind::Unavailable => {
+                self.store.acquire(&requests).await
+            }
+            answer => answer,
+        };
+        Ok(match answer? {
+            Acquired::Leases(leases) => {
+                let group = Group::new(leases, &claims, sent);
+                Taken::Held(Held::new(self, group))
+            }
+            Acquired::Occupied(occupant) => Taken::Occupied(occupant),
+        })
+    }
+
+    /// Sends updates once, within the store's time limit.
+    pub(super) async fn send(
+        &self,
+        updates: &[(Lease, Update)],
+    ) -> Result<Vec<Updated>, StoreError> {
+        match timeout(self.store_timeout, self.store.update(updates)).await {
+            Ok(Ok(answers)) if answers.len() == updates.len() => Ok(answers),
+            Ok(Ok(_)) => {
+                Err(StoreError::new(StoreErrorKind::Corrupt, "the store answered another question"))
+            }
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(self.too_late()),
+        }
+    }
+
+    fn too_late(&self) -> StoreError {
+        let limit = self.store_timeout;
+        StoreError::new(StoreErrorKind::Unavailable, format!("no answer within {limit:?}"))
+    }
+
+    /// Runs `call` on a task of its own, which a shutdown waits for.
+    pub(crate) fn detach<T: Send + 'static>(
+        &self,
+        call: impl Future<Output = T> + Send + 'static,
+    ) -> Result<JoinHandle<T>, Error> {
+        self.background.detach(call)
+    }
+
+    /// Lets what runs come to its end until `deadline`, then stops the rest and gives its keys
+    /// back. Returns the keys that were stopped, and those that could not be given back.
+    pub(crate) async fn close(self: &Arc<Self>, within: Duration) -> (Vec<Key>, Vec<Key>) {
+        self.closing.store(true, Ordering::Release);
+        let deadline = Instant::now() + within;
+        let _ = tokio::time::timeout_at(deadline, self.renewer.idle()).await;
+
+        let stopped = self.renewer.stop_all();
+        let updates: Vec<_> = stopped.iter().flat_map(|group| group.given_back()).collect();
+        let keys = |updates: &[(Lease, Update)]| -> Vec<Key> {
+            updates.iter().map(|(lease, _)| lease.key.clone()).collect()
+        };
+        let unreleased = match self.send(&updates).await {
+            Ok(_) => Vec::new(),
+            Err(_) => keys(&updates),
+        };
+        let grace = deadline.max(Instant::now() + self.store_timeout);
+        let _ = tokio::time::timeout_at(grace, self.background.idle()).await;
+        (keys(&updates), unreleased)
+    }
+}
+
+impl Drop for Leases {
+    fn drop(&mut self) {
+        self.renewer.stop();
+    }
+}

@@ -1,0 +1,93 @@
+//! The lock protocol: take all keys, run under their leases, give them back.
+
+mod guard;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use self::guard::LockGuard;
+
+use crate::lease::{
+    Call, Claim, Downstream, Frame, Held, Leases, Lost, Settled, Taken, Turn, Waiting,
+    report_unprotected,
+};
+use crate::model::{Error, ErrorKind, Failure, Key, OnStoreError, RecordState};
+
+/// The name under which calls that only lock are reported.
+const OPERATION: &str = "lock";
+
+/// Keys to hold together.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// The key the call is named after: the first.
+    pub(crate) key: Key,
+    pub(crate) claims: Arc<[Claim]>,
+    pub(crate) wait: Duration,
+    pub(crate) on_store_error: OnStoreError,
+}
+
+/// Runs `body` while all keys are held.
+pub(crate) async fn run<T, E, F>(
+    leases: &Arc<Leases>,
+    plan: &Plan,
+    body: impl FnOnce(Call) -> F,
+) -> Result<T, Failure<E>>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    let held = match acquire(leases, plan).await {
+        Ok(held) => held,
+        Err(error) if plan.runs_without(&error) => {
+            report_unprotected(&plan.key, &error);
+            let call = Call::unprotected(OPERATION, plan.key.clone());
+            let ended = Frame::scope(call.clone(), Vec::new(), body(call)).await;
+            return ended.map_err(Failure::Body);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let call = held.call(OPERATION, &plan.key, Downstream::PerHolder);
+    let ended = match held.run(&call, body).await {
+        Ok(ended) => ended,
+        Err(Lost) => {
+            call.set_recorded(false);
+            return Err(Error::lease_lost(&plan.key).into());
+        }
+    };
+    // The body is done, and its value stands; a release that fails leaves the lease to expire and
+    // is reported, and a lease that was lost meanwhile is too.
+    let settled = held.release().await;
+    call.set_recorded(matches!(settled, Settled::Applied));
+    ended.map_err(Failure::Body)
+}
+
+/// Takes all keys, waiting for those that others hold.
+pub(crate) async fn acquire(leases: &Arc<Leases>, plan: &Plan) -> Result<Held, Error> {
+    let mut waiting = Waiting::new(leases);
+    loop {
+        let busy = match leases.take(&plan.claims).await.map_err(|e| e.about(&plan.key))? {
+            Taken::Held(held) => return Ok(held),
+            Taken::Occupied(occupant) => occupant,
+        };
+        match busy.state {
+            RecordState::InProgress { .. } if Frame::holds(&busy.key) => {
+                return Err(Error::would_deadlock(&busy.key));
+            }
+            RecordState::InProgress { .. } => {}
+            RecordState::Completed { .. } | RecordState::Interrupted => {
+                let why = "the record of this lock is not a lock's; is the namespace shared?";
+                return Err(Error::unreadable(&busy.key, why));
+            }
+        }
+        match waiting.next(&busy, plan.wait).await {
+            Turn::Again | Turn::Answered(_) => {}
+            Turn::TimedOut => return Err(Error::lock_busy(&busy, waiting.waited())),
+        }
+    }
+}
+
+impl Plan {
+    fn runs_without(&self, error: &Error) -> bool {
+        self.on_store_error == OnStoreError::Run && error.kind() == ErrorKind::StoreUnavailable
+    }
+}

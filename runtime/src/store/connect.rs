@@ -1,0 +1,32 @@
+//! From a URL to a store.
+
+use std::sync::Arc;
+
+use super::Store;
+use super::memory::MemoryStore;
+use crate::model::{Error, ErrorKind};
+
+/// Opens the store at `url`.
+pub(crate) async fn connect(url: &str) -> Result<Arc<dyn Store>, Error> {
+    let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
+    match scheme {
+        "memory" if rest.is_empty() => Ok(Arc::new(MemoryStore::new())),
+        "memory" => Err(invalid("`memory:` takes nothing after the colon".to_owned())),
+        #[cfg(feature = "sqlite")]
+        "sqlite" => Ok(Arc::new(super::sql::sqlite::SqliteStore::connect(url).await?)),
+        #[cfg(not(feature = "sqlite"))]
+        "sqlite" => Err(invalid("`sqlite:` needs the feature `sqlite` of oncely".to_owned())),
+        "postgres" | "postgresql" | "mysql" | "mariadb" | "redis" | "rediss" => {
+            Err(invalid(format!("`{scheme}:` has no store in this release")))
+        }
+        // The rest of the URL may hold a password.
+        _ => Err(invalid(
+            "the URL names no store that oncely knows; write `memory:` or `sqlite://FILE`"
+                .to_owned(),
+        )),
+    }
+}
+
+fn invalid(message: String) -> Error {
+    Error::new(ErrorKind::InvalidConfiguration, message)
+}

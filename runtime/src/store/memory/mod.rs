@@ -1,0 +1,200 @@
+//! The store of one process: for tests, and for work that need not outlive it.
+
+mod clock;
+mod record;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::Notify;
+
+use self::clock::Clock;
+use self::record::{Claim, Record};
+use super::{
+    Acquired, BoxFuture, Key, Lease, LeaseRequest, Store, StoreError, Token, Update, Updated,
+};
+
+/// How many locks share the keys between them; a power of two well above the cores of today.
+const SHARDS: usize = 64;
+
+/// A store in this process's memory.
+///
+/// Keeps every law for all coordinators that share the value; nothing outlives the process.
+/// Records whose time is over are swept as new ones come, at a constant cost per record.
+///
+/// ```
+/// use std::sync::Arc;
+/// use oncely::{Coordinator, store::memory::MemoryStore};
+///
+/// let store = Arc::new(MemoryStore::new());
+/// let one = Coordinator::new(store.clone());
+/// let other = Coordinator::new(store);
+/// ```
+pub struct MemoryStore {
+    shards: Box<[Mutex<Shard>]>,
+    hasher: RandomState,
+    tokens: AtomicU64,
+    clock: Clock,
+}
+
+#[derive(Default)]
+struct Shard {
+    records: HashMap<Key, Record>,
+    watchers: HashMap<Key, Arc<Notify>>,
+    sweep_at: usize,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+            tokens: AtomicU64::new(0),
+            clock: Clock::new(),
+        }
+    }
+
+    /// Steps the store's clock back, as an operator or a virtual machine might.
+    #[cfg(feature = "testing")]
+    pub fn step_clock_back(&self, by: Duration) {
+        self.clock.step_back(by);
+    }
+
+    /// Removes every record whose time is over, now.
+    #[cfg(feature = "testing")]
+    pub fn purge(&self) {
+        let now = self.clock.now();
+        self.shards.iter().for_each(|shard| shard.lock().sweep(now));
+    }
+
+    fn shard_of(&self, key: &Key) -> usize {
+        self.hasher.hash_one(key) as usize % SHARDS
+    }
+
+    fn take(&self, requests: &[LeaseRequest]) -> Acquired {
+        if let [request] = requests {
+            let mut shard = self.shards[self.shard_of(&request.key)].lock();
+            return self.take_all(requests, |_| 0, std::slice::from_mut(&mut shard));
+        }
+        // Locks are taken in the order of the shards, so that two acquires cannot wait for each
+        // other.
+        let mut order: Vec<usize> = requests.iter().map(|r| self.shard_of(&r.key)).collect();
+        order.sort_unstable();
+        order.dedup();
+        let mut shards: Vec<_> = order.iter().map(|&shard| self.shards[shard].lock()).collect();
+        let place = |key: &Key| order.partition_point(|&shard| shard < self.shard_of(key));
+        self.take_all(requests, place, &mut shards)
+    }
+
+    /// Looks at every key before it writes the first (law *all or none*).
+    fn take_all(
+        &self,
+        requests: &[LeaseRequest],
+        place: impl Fn(&Key) -> usize,
+        shards: &mut [MutexGuard<'_, Shard>],
+    ) -> Acquired {
+        let now = self.clock.now();
+        let mut records = Vec::with_capacity(requests.len());
+        for request in requests {
+            let claim = match shards[place(&request.key)].records.get(&request.key) {
+                Some(record) => record.claim(request, now),
+                None => Claim::first(request),
+            };
+            let (fingerprint, token, attempt) = match claim {
+                Claim::Take { attempt, fingerprint } => (fingerprint, self.next_token(), attempt),
+                Claim::Again(token, attempt, fingerprint) => (fingerprint, token, attempt),
+                Claim::Occupied(occupant) => return Acquired::Occupied(occupant),
+            };
+            records.push(Record::new(request, fingerprint, token, attempt, now));
+        }
+        let leases = requests.iter().zip(records).map(|(request, record)| {
+            let lease = record.lease(request.key.clone());
+            shards[place(&request.key)].insert(request.key.clone(), record, now);
+            lease
+        });
+        Acquired::Leases(leases.collect())
+    }
+
+    /// One counter for all keys, so that a record that was swept takes no token with it.
+    fn next_token(&self) -> Token {
+        Token::new(self.tokens.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    fn apply(&self, (lease, update): &(Lease, Update)) -> Updated {
+        let mut shard = self.shards[self.shard_of(&lease.key)].lock();
+        let now = self.clock.now();
+        let Some(record) = shard.records.get_mut(&lease.key) else { return Updated::Lost };
+        let updated = record.apply(lease.token, update, now);
+        if !matches!(update, Update::Renew { .. }) {
+            shard.announce(&lease.key);
+        }
+        updated
+    }
+}
+
+impl Shard {
+    fn insert(&mut self, key: Key, record: Record, now: Duration) {
+        if self.records.len() >= self.sweep_at {
+            self.sweep(now);
+        }
+        self.announce(&key);
+        self.records.insert(key, record);
+    }
+
+    /// Removes what is over. The next sweep waits until the shard has doubled, so that each record
+    /// pays for a constant share of it.
+    fn sweep(&mut self, now: Duration) {
+        self.records.retain(|_, record| !record.is_over(now));
+        self.watchers.retain(|_, watcher| Arc::strong_count(watcher) > 1);
+        self.sweep_at = (self.records.len() * 2).max(64);
+    }
+
+    fn announce(&mut self, key: &Key) {
+        if !self.watchers.is_empty()
+            && let Some(watcher) = self.watchers.remove(key)
+        {
+            watcher.notify_waiters();
+        }
+    }
+}
+
+impl Store for MemoryStore {
+    fn acquire<'a>(
+        &'a self,
+        requests: &'a [LeaseRequest],
+    ) -> BoxFuture<'a, Result<Acquired, StoreError>> {
+        Box::pin(async move { Ok(self.take(requests)) })
+    }
+
+    fn update<'a>(
+        &'a self,
+        updates: &'a [(Lease, Update)],
+    ) -> BoxFuture<'a, Result<Vec<Updated>, StoreError>> {
+        Box::pin(async move { Ok(updates.iter().map(|update| self.apply(update)).collect()) })
+    }
+
+    fn changed<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, ()> {
+        let mut shard = self.shards[self.shard_of(key)].lock();
+        let watcher = shard.watchers.entry(key.clone()).or_default();
+        Box::pin(Arc::clone(watcher).notified_owned())
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let records: usize = self.shards.iter().map(|shard| shard.lock().records.len()).sum();
+        f.debug_struct("MemoryStore").field("records", &records).finish()
+    }
+}
