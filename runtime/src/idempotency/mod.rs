@@ -55,8 +55,14 @@ where
         let occupant = match answer.take() {
             Some(answer) => answer,
             None => match leases.take(&plan.claims).await {
-                Ok(Taken::Held(held)) => return execute(held, plan, errors, body).await,
-                Ok(Taken::Occupied(occupant)) => occupant,
+                Ok(Taken::Held(held)) => {
+                    drop(waiting);
+                    return execute(held, plan, errors, body).await;
+                }
+                Ok(Taken::Occupied(occupant)) => {
+                    waiting.share(&occupant);
+                    occupant
+                }
                 Err(error) if plan.runs_without(&error) => {
                     return unprotected(plan, &error, body).await;
                 }

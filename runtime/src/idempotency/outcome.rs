@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::model::{Error, Key, MAX_OUTCOME_BYTES, StoredOutcome};
+use crate::model::{Error, Key, MAX_OUTCOME_BYTES, StoredOutcome, survives_null};
 
 /// What an idempotent call gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,20 +142,32 @@ pub(super) fn decode<T: DeserializeOwned>(key: &Key, payload: &[u8]) -> Result<T
     })
 }
 
-/// Too large, or not serializable: the call is complete all the same, without an outcome.
+/// Too large, or not to be brought back: the call is complete all the same, without an outcome.
 fn encode<T: Serialize>(
     key: &Key,
     value: &T,
-    stored: impl FnOnce(std::sync::Arc<[u8]>) -> StoredOutcome,
+    stored: impl FnOnce(Arc<[u8]>) -> StoredOutcome,
 ) -> StoredOutcome {
-    let mut payload = Limited(Vec::new());
-    match serde_json::to_writer(&mut payload, value) {
-        Ok(()) => stored(payload.0.into()),
+    match to_json(value) {
+        Ok(payload) => stored(payload.into()),
         Err(error) => {
             tracing::error!(key = key.as_str(), %error, "outcome not stored, it will not replay");
             StoredOutcome::Absent
         }
     }
+}
+
+/// JSON, which people can read in their store, or why it cannot hold the value.
+fn to_json<T: Serialize>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
+    let mut payload = Limited(Vec::new());
+    serde_json::to_writer(&mut payload, value)?;
+    let has_null = payload.0.windows(4).any(|word| word == b"null");
+    if has_null && !survives_null(value) {
+        let why = "JSON would bring back `Some(())`, `Some(None)` or a float that is not finite \
+                   as `null`";
+        return Err(serde::ser::Error::custom(why));
+    }
+    Ok(payload.0)
 }
 
 /// A buffer that refuses to grow past the largest outcome that is stored.

@@ -23,6 +23,8 @@ pub(crate) struct Group {
     trusted: AtomicU64,
     /// Whether the body has been polled: from then on a dropped call was interrupted.
     started: AtomicBool,
+    /// Whether the store is being told how the call ended.
+    ending: AtomicBool,
     lost: Notify,
 }
 
@@ -46,6 +48,7 @@ impl Group {
             taken: sent,
             trusted: AtomicU64::new(0),
             started: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
             lost: Notify::new(),
         };
         let trusted = group.trust_from(sent);
@@ -99,6 +102,16 @@ impl Group {
             report_loss(self.key(), why);
         }
         self.lost.notify_waiters();
+    }
+
+    /// The store is being told how the call ended: a renewal that crosses this on its way finds the
+    /// key given back, which is no loss.
+    pub(super) fn end(&self) {
+        self.ending.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
     }
 
     /// Stops trusting the leases without a report: somebody decided so.

@@ -135,13 +135,17 @@ impl Held {
         updates: Vec<(Lease, Update)>,
         outcome: Option<Occupant>,
     ) -> Settled {
+        self.group.end();
         let mut pause = FIRST_PAUSE;
         let settled = loop {
             match self.leases.send(&updates).await {
                 Ok(answers) if answers.first() == Some(&Updated::Applied) => {
                     break Settled::Applied;
                 }
-                Ok(_) => break Settled::Lost,
+                Ok(_) => {
+                    self.group.lose("another holder had taken the key when the body was done");
+                    break Settled::Lost;
+                }
                 Err(error) if self.group.is_lost() => break Settled::Unknown(error),
                 Err(_) => {}
             }
@@ -167,6 +171,7 @@ impl Drop for Held {
     fn drop(&mut self) {
         let Some(id) = self.kept.take() else { return };
         self.leases.renewer.forget(id);
+        self.group.end();
         let updates: Vec<_> = self.group.given_back().collect();
         let leases = Arc::clone(&self.leases);
         let trusted_until = self.group.trusted_until();

@@ -194,7 +194,7 @@ async fn renew(leases: Arc<Leases>, batch: Vec<(u64, Arc<Group>)>) {
                 {
                     group.extend(sent);
                     leases.renewer.reschedule(id, group.renewal_after(sent));
-                } else {
+                } else if !group.is_ending() {
                     group.lose("another holder has taken the key, or it was deleted");
                 }
             }

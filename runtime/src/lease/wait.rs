@@ -49,6 +49,14 @@ impl<'a> Waiting<'a> {
         self.since.elapsed()
     }
 
+    /// Tells an outcome to those who wait for it with this caller: one of them asks for all.
+    pub(crate) fn share(&self, occupant: &Occupant) {
+        let is_outcome = matches!(occupant.state, RecordState::Completed { .. });
+        if is_outcome && self.place.is_some() {
+            self.leases.lines.answer(occupant.clone());
+        }
+    }
+
     /// Waits until it is worth asking again for the key that `occupant` keeps, for `wait` in all.
     ///
     /// # Cancel safety

@@ -70,6 +70,13 @@ impl ser::Error for CanonicalError {
     }
 }
 
+/// Whether `value`, written as JSON, reads back as itself where `null` is concerned: JSON has no
+/// other word for `Some(())`, `Some(None)`, NaN and the infinities.
+pub(crate) fn survives_null<T: Serialize + ?Sized>(value: &T) -> bool {
+    let mut canonical = Canonical::new();
+    canonical.nest(value).is_ok() && !canonical.null_in_json
+}
+
 /// Writes values in their canonical form, one after the other.
 pub(super) struct Canonical {
     bytes: Vec<u8>,
@@ -78,13 +85,15 @@ pub(super) struct Canonical {
     entries: Vec<Range<usize>>,
     /// Where entries are put in order.
     sorted: Vec<u8>,
+    /// Whether JSON would write `null` for something that is not nothing.
+    null_in_json: bool,
 }
 
 impl Canonical {
     pub(super) fn new() -> Self {
         // Room for an ordinary list of arguments: growing costs more than what is not used.
         let bytes = Vec::with_capacity(256);
-        Self { bytes, depth: 0, entries: Vec::new(), sorted: Vec::new() }
+        Self { bytes, depth: 0, entries: Vec::new(), sorted: Vec::new(), null_in_json: false }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -217,6 +226,7 @@ impl<'a> Serializer for &'a mut Canonical {
 
     fn serialize_f64(self, value: f64) -> Result<(), CanonicalError> {
         let bits = if value.is_nan() { NAN } else { value.to_bits() };
+        self.null_in_json |= !value.is_finite();
         self.bytes.push(tag::FLOAT);
         self.bytes.extend_from_slice(&bits.to_be_bytes());
         Ok(())
@@ -254,7 +264,10 @@ impl<'a> Serializer for &'a mut Canonical {
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), CanonicalError> {
         self.bytes.push(tag::SOME);
-        self.nest(value)
+        let inner = self.bytes.len();
+        self.nest(value)?;
+        self.null_in_json |= matches!(self.bytes.get(inner), Some(&(tag::NONE | tag::UNIT)));
+        Ok(())
     }
 
     fn serialize_unit(self) -> Result<(), CanonicalError> {

@@ -10,6 +10,7 @@ mod operation;
 mod policy;
 mod record;
 
+pub(crate) use canonical::survives_null;
 pub(crate) use error::Failure;
 pub use error::{Error, ErrorKind};
 pub use fingerprint::{Arguments, Fingerprint};
