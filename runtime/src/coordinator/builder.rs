@@ -48,13 +48,13 @@ impl CoordinatorBuilder {
         self.build(store)
     }
 
-    /// Uses a store of your own, or one that is shared.
+    /// Uses a store of your own, or one that is shared by an `Arc`.
     ///
     /// # Errors
     /// [`InvalidConfiguration`](ErrorKind::InvalidConfiguration) for a setting that cannot work.
-    pub fn build(self, store: Arc<dyn Store>) -> Result<Coordinator, Error> {
+    pub fn build(self, store: impl Store) -> Result<Coordinator, Error> {
         self.check()?;
-        Ok(Coordinator::with(store, &self.namespace, self.store_timeout))
+        Ok(Coordinator::with(Arc::new(store), &self.namespace, self.store_timeout))
     }
 
     fn check(&self) -> Result<(), Error> {

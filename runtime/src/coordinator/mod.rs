@@ -62,9 +62,10 @@ impl Coordinator {
         Self::builder().connect(url).await
     }
 
-    /// A coordinator with the defaults, on a store of your own or on one that is shared.
-    pub fn new(store: Arc<impl Store>) -> Self {
-        Self::with(store, builder::DEFAULT_NAMESPACE, builder::DEFAULT_STORE_TIMEOUT)
+    /// A coordinator with the defaults, on a store of your own, or on one that is shared by an
+    /// `Arc`.
+    pub fn new(store: impl Store) -> Self {
+        Self::with(Arc::new(store), builder::DEFAULT_NAMESPACE, builder::DEFAULT_STORE_TIMEOUT)
     }
 
     /// Sets more than the store.

@@ -8,6 +8,7 @@ pub mod sql;
 use std::fmt::Debug;
 use std::future::{Future, pending};
 use std::pin::Pin;
+use std::sync::Arc;
 
 pub(crate) use connect::connect;
 pub use error::{StoreError, StoreErrorKind};
@@ -80,5 +81,26 @@ pub trait Store: Debug + Send + Sync + 'static {
     fn changed<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, ()> {
         let _ = key;
         Box::pin(pending())
+    }
+}
+
+/// A store that is shared.
+impl<S: Store + ?Sized> Store for Arc<S> {
+    fn acquire<'a>(
+        &'a self,
+        requests: &'a [LeaseRequest],
+    ) -> BoxFuture<'a, Result<Acquired, StoreError>> {
+        (**self).acquire(requests)
+    }
+
+    fn update<'a>(
+        &'a self,
+        updates: &'a [(Lease, Update)],
+    ) -> BoxFuture<'a, Result<Vec<Updated>, StoreError>> {
+        (**self).update(updates)
+    }
+
+    fn changed<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, ()> {
+        (**self).changed(key)
     }
 }
