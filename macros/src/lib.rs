@@ -1,1 +1,139 @@
 //! The attributes of oncely.
+
+mod check;
+mod diagnostics;
+mod expand;
+mod model;
+mod parse;
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use syn::{Attribute, DeriveInput, Meta, parse_macro_input};
+
+use crate::check::{Written, check};
+use crate::diagnostics::Problems;
+use crate::model::Function;
+
+/// Runs a call once.
+#[proc_macro_attribute]
+pub fn idempotent(
+    options: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    attribute(Kind::Idempotent, options.into(), item.into()).into()
+}
+
+/// Runs one call at a time.
+#[proc_macro_attribute]
+pub fn with_lock(
+    options: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    attribute(Kind::WithLock, options.into(), item.into()).into()
+}
+
+/// Lets a newtype stand in a key.
+#[proc_macro_derive(KeyPart)]
+pub fn key_part(item: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    let input = parse_macro_input!(item as DeriveInput);
+    expand::key_part(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Idempotent,
+    WithLock,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Idempotent => "idempotent",
+            Self::WithLock => "with_lock",
+        }
+    }
+
+    fn of(attribute: &Attribute) -> Option<Self> {
+        let last = attribute.path().segments.last()?;
+        [Self::Idempotent, Self::WithLock].into_iter().find(|kind| last.ident == kind.name())
+    }
+}
+
+/// The whole way, phase by phase. With a problem on it, the function comes back as it was: what
+/// calls it still compiles, and the editor still knows it.
+fn attribute(kind: Kind, options: TokenStream, item: TokenStream) -> TokenStream {
+    let mut problems = Problems::default();
+    let mut function = match parse::item::function(item.clone()) {
+        Ok(function) => function,
+        Err(error) => {
+            no_function(kind, &item, error, &mut problems);
+            let problems = problems.into_tokens();
+            return quote::quote!(#problems #item);
+        }
+    };
+    let written = written(kind, options, &mut function, &mut problems);
+    let expansion = check(&function, written, &mut problems).map(|it| expand::guarded(&it));
+    expansion.unwrap_or_else(|| {
+        let problems = problems.into_tokens();
+        let function = expand::untouched(&function);
+        quote::quote!(#problems #function)
+    })
+}
+
+/// A function whose signature cannot be read yet gets the parser's own words.
+fn no_function(kind: Kind, item: &TokenStream, error: syn::Error, problems: &mut Problems) {
+    let is_function = |token| matches!(token, TokenTree::Ident(word) if word == "fn");
+    if item.clone().into_iter().any(is_function) {
+        return problems.push(error);
+    }
+    let place = Ident::new(kind.name(), Span::call_site());
+    let what = format!("`#[{place}]` protects a function, and this is none");
+    problems.report(place, what, "write it at an `async fn` that returns a `Result`");
+}
+
+/// Reads this attribute, and takes the other one off the function.
+fn written(
+    kind: Kind,
+    options: TokenStream,
+    function: &mut Function,
+    problems: &mut Problems,
+) -> Written {
+    let mut written = Written::default();
+    add(&mut written, kind, options, problems);
+    function.attributes.retain(|attribute| {
+        let Some(found) = Kind::of(attribute) else {
+            return true;
+        };
+        let twice = match found {
+            Kind::Idempotent => written.idempotent.is_some(),
+            Kind::WithLock => written.lock.is_some(),
+        };
+        match &attribute.meta {
+            _ if twice => repeated(found, attribute, problems),
+            Meta::Path(_) => add(&mut written, found, TokenStream::new(), problems),
+            Meta::List(list) => add(&mut written, found, list.tokens.clone(), problems),
+            Meta::NameValue(_) => {
+                let what = format!("`#[{}]` takes options in parentheses", found.name());
+                let help = format!("write `#[{}(key = \"…\")]`", found.name());
+                problems.report(attribute, what, help);
+            }
+        }
+        false
+    });
+    written
+}
+
+fn add(written: &mut Written, kind: Kind, options: TokenStream, problems: &mut Problems) {
+    match kind {
+        Kind::Idempotent => written.idempotent = Some(parse::idempotent(options, problems)),
+        Kind::WithLock => written.lock = Some(parse::lock(options, problems)),
+    }
+}
+
+fn repeated(kind: Kind, attribute: &Attribute, problems: &mut Problems) {
+    let what = format!("`#[{}]` stands twice on one function", kind.name());
+    let help = match kind {
+        Kind::Idempotent => "keep one; its template can name several arguments",
+        Kind::WithLock => "take several locks with one `keys = [\"…\", \"…\"]`",
+    };
+    problems.report(attribute, what, help);
+}

@@ -16,3 +16,5 @@ pub use lock::LockGuard;
 pub use model::{
     Arguments, Error, ErrorKind, Fingerprint, KeyPart, KeyPartWriter, OnInterrupted, OnStoreError,
 };
+#[cfg(feature = "macros")]
+pub use oncely_macros::{KeyPart, idempotent, with_lock};

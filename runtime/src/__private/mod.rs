@@ -1,12 +1,19 @@
 //! What the attributes expand to. Not for direct use: it changes without notice.
 
+mod operation;
 mod returns;
 mod run;
 
-pub use self::returns::{Fingerprintable, FromOncely, IsResult, Rememberable, Skippable, Storable};
+pub use self::operation::{method, operation};
+pub use self::returns::{
+    Errors, Fingerprintable, FromOncely, IsResult, Rememberable, Replays, Returns, Skippable,
+    Storable, errors, replays, returns, skipped,
+};
 pub use self::run::{
-    given, idempotent, installed, lock, named, run_idempotent, run_idempotent_detached,
-    run_idempotent_detached_or_skip, run_idempotent_or_skip, run_lock, run_lock_or_skip,
+    given, idempotent, installed, lock, named, run_idempotent, run_idempotent_detached, run_lock,
 };
 pub use crate::coordinator::Binding;
-pub use crate::model::{Arguments, OnInterrupted, OnStoreError, Operation, Piece};
+pub use crate::idempotency::{Codec, ErrorPolicy, IsFinal};
+pub use crate::model::{
+    Arguments, KeyPart, KeyPartWriter, OnInterrupted, OnStoreError, Operation, Piece,
+};

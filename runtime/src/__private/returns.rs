@@ -1,23 +1,33 @@
-//! What a protected function may return and take, and what the compiler says when it does not.
+//! What a protected function may take and give, and what the compiler says when it does not.
+//!
+//! The bounds stand on plain functions that make a value ([`returns`], [`replays`], [`skipped`],
+//! [`errors`]), each called with the function's own return type. What runs the call takes those
+//! values and has no bounds itself: an `async fn` with bounds repeats an error at its call and at
+//! its `await`, and this way there is one, at the type the user wrote.
+
+use std::fmt;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::Error;
+use crate::idempotency::{Codec, ErrorPolicy, Outcomes};
+use crate::model::{Error, ErrorKind, Failure};
 
-/// A `Result`, under whatever alias the function names it.
+/// A `Result`, under whatever alias a function names it.
 #[diagnostic::on_unimplemented(
     message = "a protected function returns a `Result`, and `{Self}` is none",
     label = "not a `Result`",
-    note = "being refused is an outcome too: return `Result<T, E>` with `E: From<oncely::Error>`"
+    note = "return `Result<T, E>` with `E: From<oncely::Error>`: being refused is an outcome too"
 )]
 pub trait IsResult: Sized {
     /// What the body gives.
     type Ok;
-    /// What it fails with.
+    /// What the body fails with.
     type Error;
-    /// The same value, as the `Result` it is.
+
+    /// This `Result`.
     fn into_result(self) -> Result<Self::Ok, Self::Error>;
+
     /// The `Result` as the function names it.
     fn from_result(result: Result<Self::Ok, Self::Error>) -> Self;
 }
@@ -25,9 +35,11 @@ pub trait IsResult: Sized {
 impl<T, E> IsResult for Result<T, E> {
     type Ok = T;
     type Error = E;
+
     fn into_result(self) -> Self {
         self
     }
+
     fn from_result(result: Self) -> Self {
         result
     }
@@ -35,9 +47,9 @@ impl<T, E> IsResult for Result<T, E> {
 
 /// An error type that can carry a refusal.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot say that a call was refused: it has no `From<oncely::Error>`",
-    label = "the error type lacks `From<oncely::Error>`",
-    note = "write `impl From<oncely::Error> for {Self}`, or `#[from] oncely::Error` in one of its variants"
+    message = "`{Self}` cannot carry a refusal: it lacks `From<oncely::Error>`",
+    label = "its error type lacks `From<oncely::Error>`",
+    note = "write `impl From<oncely::Error> for {Self}`, or `#[from] oncely::Error` in a variant"
 )]
 pub trait FromOncely: Sized {
     /// The refusal as an error of the function.
@@ -47,26 +59,37 @@ pub trait FromOncely: Sized {
 #[diagnostic::do_not_recommend]
 impl<E: From<Error>> FromOncely for E {
     fn from_oncely(error: Error) -> Self {
-        error.into()
+        Self::from(error)
     }
 }
 
 /// A value that can be stored as an outcome and read back.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be stored, so a repeated call could not return it",
-    label = "not both `Serialize` and `DeserializeOwned`",
-    note = "derive `serde::Serialize` and `serde::Deserialize` for it; a value that borrows cannot be read back"
+    label = "its `Ok` type is not both `Serialize` and `DeserializeOwned`",
+    note = "derive `serde::Serialize` and `serde::Deserialize` for `{Self}`; what borrows cannot be read back"
 )]
 pub trait Storable: Serialize + DeserializeOwned {}
 
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned> Storable for T {}
 
-/// An `Ok` value that can say that the lock was busy.
+/// An error that can be an outcome.
 #[diagnostic::on_unimplemented(
-    message = "`on_busy = \"skip\"` needs a function that returns `Result<Option<T>, E>`, and `Ok` here is `{Self}`",
-    label = "cannot say that the call was skipped",
-    note = "return `Result<Option<{Self}>, E>`, or leave `on_busy` out to fail instead"
+    message = "`{Self}` cannot be stored, so `remember_errors` could not replay it",
+    label = "its error type is not both `Serialize` and `DeserializeOwned`",
+    note = "derive `serde::Serialize` and `serde::Deserialize` for `{Self}`, or leave `remember_errors` out"
+)]
+pub trait Rememberable: Serialize + DeserializeOwned {}
+
+#[diagnostic::do_not_recommend]
+impl<E: Serialize + DeserializeOwned> Rememberable for E {}
+
+/// A value that can say that the call was skipped.
+#[diagnostic::on_unimplemented(
+    message = "`on_busy = \"skip\"` has nothing to return: `{Self}` is not an `Option`",
+    label = "its `Ok` type is not an `Option`",
+    note = "return `Result<Option<{Self}>, E>`, where `Ok(None)` says that the lock was busy, or leave `on_busy` out to fail"
 )]
 pub trait Skippable: Sized {
     /// The value of a call that was skipped.
@@ -79,24 +102,135 @@ impl<T> Skippable for Option<T> {
     }
 }
 
-/// An argument that takes part in the fingerprint.
+/// An argument that takes part in the fingerprint of its call.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot take part in the fingerprint of the call",
-    label = "not `Serialize`",
-    note = "derive `serde::Serialize` for it, or leave the argument out with `skip(…)`"
+    label = "this argument is not `Serialize`",
+    note = "derive `serde::Serialize` for `{Self}`, or leave the argument out with `skip(…)`"
 )]
 pub trait Fingerprintable: Serialize {}
 
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + ?Sized> Fingerprintable for T {}
 
-/// An error that can be an outcome of its own.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be stored, so `remember_errors` could not replay it",
-    label = "not both `Serialize` and `DeserializeOwned`",
-    note = "derive `serde::Serialize` and `serde::Deserialize` for it, or leave `remember_errors` out"
-)]
-pub trait Rememberable: Serialize + DeserializeOwned {}
+/// How a call answers when its body does not run, with `R` a `Result<T, E>`.
+pub struct Returns<R, T, E> {
+    into: fn(R) -> Result<T, E>,
+    from: fn(Result<T, E>) -> R,
+    refuse: fn(Error) -> E,
+    skipped: Option<fn() -> T>,
+}
 
-#[diagnostic::do_not_recommend]
-impl<E: Serialize + DeserializeOwned> Rememberable for E {}
+/// The answers of a function that returns `R`.
+pub fn returns<R>() -> Returns<R, R::Ok, R::Error>
+where
+    R: IsResult<Error: FromOncely>,
+{
+    Returns {
+        into: R::into_result,
+        from: R::from_result,
+        refuse: R::Error::from_oncely,
+        skipped: None,
+    }
+}
+
+/// What a function that returns `R` gives when the lock is busy.
+pub fn skipped<R>() -> fn() -> R::Ok
+where
+    R: IsResult<Ok: Skippable>,
+{
+    R::Ok::skipped
+}
+
+impl<R, T, E> Returns<R, T, E> {
+    /// The same, and a busy lock is no error.
+    pub fn skipping(mut self, skipped: fn() -> T) -> Self {
+        self.skipped = Some(skipped);
+        self
+    }
+
+    /// Reads what the body returned as the `Result` it is.
+    pub(super) fn reader(&self) -> fn(R) -> Result<T, E> {
+        self.into
+    }
+
+    /// The answer to a failed call.
+    pub(super) fn failure(&self, failure: Failure<E>) -> R {
+        match (failure, self.skipped) {
+            (Failure::Oncely(error), Some(skipped)) if error.kind() == ErrorKind::LockBusy => {
+                (self.from)(Ok(skipped()))
+            }
+            (Failure::Oncely(error), _) => (self.from)(Err((self.refuse)(error))),
+            (Failure::Body(error), _) => (self.from)(Err(error)),
+        }
+    }
+
+    /// The answer that gives a value.
+    pub(super) fn value(&self, value: T) -> R {
+        (self.from)(Ok(value))
+    }
+}
+
+/// How a call answers, and how its outcome is stored and replayed.
+pub struct Replays<R, T, E> {
+    pub(super) returns: Returns<R, T, E>,
+    pub(super) outcomes: Outcomes<T, E>,
+}
+
+/// The answers and outcomes of a function that returns `R`.
+pub fn replays<R>() -> Replays<R, R::Ok, R::Error>
+where
+    R: IsResult<Ok: Storable, Error: FromOncely>,
+{
+    let outcomes = Outcomes { values: Codec::json(), errors: ErrorPolicy::Forget };
+    Replays { returns: returns::<R>(), outcomes }
+}
+
+impl<R, T, E> Replays<R, T, E> {
+    /// The same, and errors are outcomes too.
+    pub fn remembering(mut self, errors: Errors<E>) -> Self {
+        self.outcomes.errors = errors.0;
+        self
+    }
+
+    /// The same, and a busy lock is no error.
+    pub fn skipping(mut self, skipped: fn() -> T) -> Self {
+        self.returns = self.returns.skipping(skipped);
+        self
+    }
+}
+
+/// Which errors of a function are outcomes.
+pub struct Errors<E>(ErrorPolicy<E>);
+
+/// All errors of a function that returns `R` are outcomes.
+pub fn errors<R>() -> Errors<R::Error>
+where
+    R: IsResult<Error: Rememberable>,
+{
+    Errors(ErrorPolicy::Remember(Codec::json(), None))
+}
+
+impl<E: 'static> Errors<E> {
+    /// Only those for which `is_final` says so.
+    pub fn only(self, is_final: fn(&E) -> bool) -> Self {
+        Self(match self.0 {
+            ErrorPolicy::Forget => ErrorPolicy::Forget,
+            ErrorPolicy::Remember(codec, _) => {
+                ErrorPolicy::Remember(codec, Some(Box::new(is_final)))
+            }
+        })
+    }
+}
+
+macro_rules! named_in_debug {
+    ($($name:ident<$($parameter:ident),+>)+) => {$(
+        impl<$($parameter),+> fmt::Debug for $name<$($parameter),+> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(stringify!($name))
+            }
+        }
+    )+};
+}
+
+named_in_debug!(Returns<R, T, E> Replays<R, T, E> Errors<E>);

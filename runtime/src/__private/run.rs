@@ -2,10 +2,9 @@
 
 use std::future::Future;
 
-use super::returns::{FromOncely, IsResult, Skippable, Storable};
+use super::returns::{Replays, Returns};
 use crate::coordinator::{Binding, Coordinator, Idempotent, Lock};
-use crate::idempotency::{Outcome, Remembering};
-use crate::model::{ErrorKind, Failure, Operation, Piece, render};
+use crate::model::{Operation, Piece, render};
 
 /// The scoped coordinator, then the installed one.
 pub fn installed() -> Binding {
@@ -37,89 +36,46 @@ pub fn lock(binding: &Binding, keys: &[&[Piece<'_>]]) -> Lock {
 }
 
 /// Runs the body of an idempotent function once, or replays it.
-pub async fn run_idempotent<P, R>(call: Idempotent<P>, body: impl Future<Output = R>) -> R
-where
-    P: Remembering<R::Error>,
-    R: IsResult<Ok: Storable, Error: FromOncely>,
-{
-    let result = call.attempt(|_| async { body.await.into_result() }).await;
-    R::from_result(value_of(result))
-}
-
-/// As [`run_idempotent`], and a busy lock is `Ok(None)`.
-pub async fn run_idempotent_or_skip<P, R>(call: Idempotent<P>, body: impl Future<Output = R>) -> R
-where
-    P: Remembering<R::Error>,
-    R: IsResult<Ok: Storable + Skippable, Error: FromOncely>,
-{
-    let result = call.attempt(|_| async { body.await.into_result() }).await;
-    R::from_result(value_of(skip_busy(result, Outcome::Executed)))
-}
-
-/// As [`run_idempotent`], and the body goes on when the caller is dropped.
-pub async fn run_idempotent_detached<P, R>(
-    call: Idempotent<P>,
-    body: impl Future<Output = R> + Send + 'static,
-) -> R
-where
-    P: Remembering<R::Error> + Send + Sync + 'static,
-    R: IsResult<Ok: Storable + Send + 'static, Error: FromOncely + Send + 'static>,
-{
-    let result = call.attempt_detached(|_| async { body.await.into_result() }).await;
-    R::from_result(value_of(result))
-}
-
-/// As [`run_idempotent_detached`], and a busy lock is `Ok(None)`.
-pub async fn run_idempotent_detached_or_skip<P, R>(
-    call: Idempotent<P>,
-    body: impl Future<Output = R> + Send + 'static,
-) -> R
-where
-    P: Remembering<R::Error> + Send + Sync + 'static,
-    R: IsResult<Ok: Storable + Skippable + Send + 'static, Error: FromOncely + Send + 'static>,
-{
-    let result = call.attempt_detached(|_| async { body.await.into_result() }).await;
-    R::from_result(value_of(skip_busy(result, Outcome::Executed)))
-}
-
-/// Runs the body of a function while its locks are held.
-pub async fn run_lock<R>(lock: Lock, body: impl Future<Output = R>) -> R
-where
-    R: IsResult<Error: FromOncely>,
-{
-    let result = lock.attempt(|_| async { body.await.into_result() }).await;
-    R::from_result(result.map_err(error_of))
-}
-
-/// As [`run_lock`], and a busy lock is `Ok(None)`.
-pub async fn run_lock_or_skip<R>(lock: Lock, body: impl Future<Output = R>) -> R
-where
-    R: IsResult<Ok: Skippable, Error: FromOncely>,
-{
-    let result = lock.attempt(|_| async { body.await.into_result() }).await;
-    R::from_result(skip_busy(result, |skipped| skipped).map_err(error_of))
-}
-
-fn value_of<T, E: FromOncely>(result: Result<Outcome<T>, Failure<E>>) -> Result<T, E> {
-    result.map(Outcome::into_value).map_err(error_of)
-}
-
-fn error_of<E: FromOncely>(failure: Failure<E>) -> E {
-    match failure {
-        Failure::Oncely(error) => E::from_oncely(error),
-        Failure::Body(error) => error,
+pub async fn run_idempotent<R, T, E>(
+    call: Idempotent,
+    answers: Replays<R, T, E>,
+    body: impl Future<Output = R>,
+) -> R {
+    let Replays { returns, outcomes } = answers;
+    match call.attempt(&outcomes, async |_| returns.reader()(body.await)).await {
+        Ok(outcome) => returns.value(outcome.into_value()),
+        Err(failure) => returns.failure(failure),
     }
 }
 
-/// A busy lock is nothing to report, but nothing to do.
-fn skip_busy<T: Skippable, U, E>(
-    result: Result<U, Failure<E>>,
-    skipped: impl FnOnce(T) -> U,
-) -> Result<U, Failure<E>> {
-    match result {
-        Err(Failure::Oncely(error)) if error.kind() == ErrorKind::LockBusy => {
-            Ok(skipped(T::skipped()))
-        }
-        result => result,
+/// As [`run_idempotent`], and the body goes on when the caller is dropped.
+pub async fn run_idempotent_detached<R, T, E>(
+    call: Idempotent,
+    answers: Replays<R, T, E>,
+    body: impl Future<Output = R> + Send + 'static,
+) -> R
+where
+    R: Send + 'static,
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    let Replays { returns, outcomes } = answers;
+    let read = returns.reader();
+    let ended = async move { read(body.await) };
+    match call.attempt_detached(outcomes, move |_| ended).await {
+        Ok(outcome) => returns.value(outcome.into_value()),
+        Err(failure) => returns.failure(failure),
+    }
+}
+
+/// Runs the body of a function while its locks are held.
+pub async fn run_lock<R, T, E>(
+    lock: Lock,
+    returns: Returns<R, T, E>,
+    body: impl Future<Output = R>,
+) -> R {
+    match lock.attempt(async |_| returns.reader()(body.await)).await {
+        Ok(value) => returns.value(value),
+        Err(failure) => returns.failure(failure),
     }
 }

@@ -12,12 +12,12 @@ use super::installed::{self, Binding};
 use super::lock::Lock;
 use super::settings::{FOREVER, Settings, wrong};
 use crate::idempotency::{
-    self, ForgetErrors, Outcome, RememberErrors, RememberErrorsIf, Remembering,
+    self, Codec, ForgetErrors, Outcome, Outcomes, RememberErrors, RememberErrorsIf, Remembering,
 };
 use crate::lease::{Call, Frame};
 use crate::model::{
-    Error, ErrorKind, Failure, Fingerprint, Key, LeaseRequest, OnInterrupted, OnStoreError,
-    Operation,
+    Arguments, Error, ErrorKind, Failure, Fingerprint, Key, LeaseRequest, OnInterrupted,
+    OnStoreError, Operation, Piece, render,
 };
 
 /// A call that is about to run once; from [`Coordinator::idempotent`].
@@ -61,16 +61,57 @@ impl Idempotent {
 
     /// Makes errors final: they are stored, and replayed as the same typed error.
     pub fn remember_errors(self) -> Idempotent<RememberErrors> {
-        self.remembering(RememberErrors)
+        self.with_errors(RememberErrors).0
     }
 
     /// Makes those errors final for which `is_final` says so; the others free the key.
     pub fn remember_errors_if<P>(self, is_final: P) -> Idempotent<RememberErrorsIf<P>> {
-        self.remembering(RememberErrorsIf(is_final))
+        self.with_errors(RememberErrorsIf(is_final)).0
     }
 
-    fn remembering<R>(self, errors: R) -> Idempotent<R> {
-        Idempotent {
+    /// The protocol without the serde traits of its outcomes, for [`run`](Self::run) and for the
+    /// attributes.
+    pub(crate) async fn attempt<T, E, F>(
+        self,
+        outcomes: &Outcomes<T, E>,
+        body: impl FnOnce(Call) -> F,
+    ) -> Result<Outcome<T>, Failure<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        let (coordinator, plan) = self.into_plan()?;
+        idempotency::run(&coordinator.leases, &plan, outcomes, body).await
+    }
+
+    pub(crate) async fn attempt_detached<T, E, F, B>(
+        self,
+        outcomes: Outcomes<T, E>,
+        body: B,
+    ) -> Result<Outcome<T>, Failure<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        B: FnOnce(Call) -> F + Send + 'static,
+    {
+        let leases = self.binding.coordinator()?.leases.clone();
+        let call = async move { self.attempt(&outcomes, body).await };
+        let call = Frame::within(Frame::current(), installed::inherit(call));
+        match leases.detach(call)?.await {
+            Ok(outcome) => outcome,
+            Err(ended) if ended.is_panic() => resume_unwind(ended.into_panic()),
+            Err(_) => {
+                let message = "the runtime shut down while the call ran";
+                Err(Error::new(ErrorKind::ShuttingDown, message).into())
+            }
+        }
+    }
+}
+
+impl<R> Idempotent<R> {
+    /// The same call with another choice for errors, and the choice it had.
+    fn with_errors<S>(self, errors: S) -> (Idempotent<S>, R) {
+        let call = Idempotent {
             errors,
             binding: self.binding,
             operation: self.operation,
@@ -81,29 +122,37 @@ impl Idempotent {
             retention: self.retention,
             on_interrupted: self.on_interrupted,
             lock: self.lock,
-        }
+        };
+        (call, self.errors)
     }
-}
 
-impl<R> Idempotent<R> {
     /// Remembers what the call was about: the same key with other arguments is then
     /// [`KeyReused`](ErrorKind::KeyReused) and not answered with the outcome of another call.
     pub fn fingerprint<T: Serialize + ?Sized>(self, arguments: &T) -> Self {
         self.fingerprinted(Fingerprint::of(arguments))
     }
 
-    pub(crate) fn fingerprinted(mut self, fingerprint: Result<Fingerprint, Error>) -> Self {
+    /// The fingerprint of all arguments.
+    #[doc(hidden)]
+    pub fn arguments(self, arguments: Arguments) -> Self {
+        self.fingerprinted(arguments.finish())
+    }
+
+    fn fingerprinted(mut self, fingerprint: Result<Fingerprint, Error>) -> Self {
         self.fingerprint = fingerprint.map(Some);
         self
     }
 
     /// Separates callers: the same key in two scopes never meets.
-    pub fn scope(self, scope: impl Into<String>) -> Self {
-        self.scoped(Ok(scope.into()))
+    pub fn scope(mut self, scope: impl Into<String>) -> Self {
+        self.scope = Ok(Some(scope.into()));
+        self
     }
 
-    pub(crate) fn scoped(mut self, scope: Result<String, Error>) -> Self {
-        self.scope = scope.map(Some);
+    /// Separates callers by a template.
+    #[doc(hidden)]
+    pub fn scoped(mut self, scope: &[Piece<'_>]) -> Self {
+        self.scope = render(scope).map(Some);
         self
     }
 
@@ -173,7 +222,8 @@ impl<R> Idempotent<R> {
         F: Future<Output = Result<T, E>>,
         R: Remembering<E>,
     {
-        self.attempt(body).await.map_err(Failure::into_error)
+        let (call, outcomes) = self.split();
+        call.attempt(&outcomes, body).await.map_err(Failure::into_error)
     }
 
     /// As [`run`](Self::run) on a task of its own: the body finishes and is recorded even if the
@@ -190,9 +240,10 @@ impl<R> Idempotent<R> {
         E: From<Error> + Send + 'static,
         F: Future<Output = Result<T, E>> + Send + 'static,
         B: FnOnce(Call) -> F + Send + 'static,
-        R: Remembering<E> + Send + Sync + 'static,
+        R: Remembering<E>,
     {
-        self.attempt_detached(body).await.map_err(Failure::into_error)
+        let (call, outcomes) = self.split();
+        call.attempt_detached(outcomes, body).await.map_err(Failure::into_error)
     }
 
     /// Someone looked at what an interrupted call did, and decides that nothing stands: frees the
@@ -202,7 +253,7 @@ impl<R> Idempotent<R> {
     /// [`InProgress`](ErrorKind::InProgress) if the call runs;
     /// [`StoreUnavailable`](ErrorKind::StoreUnavailable).
     pub async fn resolve_as_not_run(self) -> Result<bool, Error> {
-        let (coordinator, plan, _) = self.into_plan()?;
+        let (coordinator, plan) = self.into_plan()?;
         idempotency::resolve(&coordinator.leases, &plan, None).await
     }
 
@@ -214,49 +265,22 @@ impl<R> Idempotent<R> {
     /// As [`resolve_as_not_run`](Self::resolve_as_not_run), and
     /// [`Unreadable`](ErrorKind::Unreadable) if `value` cannot be stored.
     pub async fn resolve_with<T: Serialize>(self, value: &T) -> Result<bool, Error> {
-        let (coordinator, plan, _) = self.into_plan()?;
+        let (coordinator, plan) = self.into_plan()?;
         let outcome = idempotency::storable(&plan.key, value)?;
         idempotency::resolve(&coordinator.leases, &plan, Some(outcome)).await
     }
 
-    pub(crate) async fn attempt<T, E, F>(
-        self,
-        body: impl FnOnce(Call) -> F,
-    ) -> Result<Outcome<T>, Failure<E>>
+    /// The call, and what its outcomes are.
+    fn split<T, E>(self) -> (Idempotent, Outcomes<T, E>)
     where
         T: Serialize + DeserializeOwned,
-        F: Future<Output = Result<T, E>>,
         R: Remembering<E>,
     {
-        let (coordinator, plan, errors) = self.into_plan()?;
-        idempotency::run(&coordinator.leases, &plan, &errors, body).await
+        let (call, errors) = self.with_errors(ForgetErrors);
+        (call, Outcomes { values: Codec::json(), errors: errors.policy() })
     }
 
-    pub(crate) async fn attempt_detached<T, E, F, B>(
-        self,
-        body: B,
-    ) -> Result<Outcome<T>, Failure<E>>
-    where
-        T: Serialize + DeserializeOwned + Send + 'static,
-        E: Send + 'static,
-        F: Future<Output = Result<T, E>> + Send + 'static,
-        B: FnOnce(Call) -> F + Send + 'static,
-        R: Remembering<E> + Send + Sync + 'static,
-    {
-        let leases = self.binding.coordinator()?.leases.clone();
-        let frame = Frame::current();
-        let call = Frame::within(frame, installed::inherit(self.attempt(body)));
-        match leases.detach(call)?.await {
-            Ok(outcome) => outcome,
-            Err(ended) if ended.is_panic() => resume_unwind(ended.into_panic()),
-            Err(_) => {
-                let message = "the runtime shut down while the call ran";
-                Err(Error::new(ErrorKind::ShuttingDown, message).into())
-            }
-        }
-    }
-
-    fn into_plan(self) -> Result<(Coordinator, idempotency::Plan, R), Error> {
+    fn into_plan(self) -> Result<(Coordinator, idempotency::Plan), Error> {
         let coordinator = self.binding.coordinator()?.clone();
         let mut settings = self.settings;
         settings.check()?;
@@ -299,6 +323,6 @@ impl<R> Idempotent<R> {
             lock_wait,
             on_store_error: settings.on_store_error,
         };
-        Ok((coordinator, plan, self.errors))
+        Ok((coordinator, plan))
     }
 }

@@ -1,5 +1,6 @@
 //! The idempotency protocol: claim or replay, run under the lease, complete.
 
+mod codec;
 mod outcome;
 mod resolve;
 
@@ -7,14 +8,12 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
-pub(crate) use self::outcome::storable;
+pub(crate) use self::codec::Outcomes;
+pub(crate) use self::codec::storable;
+pub use self::codec::{Codec, ErrorPolicy, IsFinal};
 pub use self::outcome::{ForgetErrors, Outcome, RememberErrors, RememberErrorsIf, Remembering};
 pub(crate) use self::resolve::resolve;
 
-use self::outcome::{decode, encode_value};
 use crate::lease::{
     Call, Claim, Downstream, Frame, Held, Leases, Lost, Settled, Taken, Turn, Waiting,
     report_lost_record, report_unprotected,
@@ -42,11 +41,10 @@ pub(crate) struct Plan {
 pub(crate) async fn run<T, E, F>(
     leases: &Arc<Leases>,
     plan: &Plan,
-    errors: &impl Remembering<E>,
+    outcomes: &Outcomes<T, E>,
     body: impl FnOnce(Call) -> F,
 ) -> Result<Outcome<T>, Failure<E>>
 where
-    T: Serialize + DeserializeOwned,
     F: Future<Output = Result<T, E>>,
 {
     let mut waiting = Waiting::new(leases);
@@ -57,7 +55,7 @@ where
             None => match leases.take(&plan.claims).await {
                 Ok(Taken::Held(held)) => {
                     drop(waiting);
-                    return execute(held, plan, errors, body).await;
+                    return execute(held, plan, outcomes, body).await;
                 }
                 Ok(Taken::Occupied(occupant)) => {
                     waiting.share(&occupant);
@@ -70,7 +68,7 @@ where
             },
         };
         match plan.judge(occupant)? {
-            Verdict::Replay(outcome, at) => return replay(&plan.key, errors, &outcome, at),
+            Verdict::Replay(outcome, at) => return replay(&plan.key, outcomes, &outcome, at),
             Verdict::Wait(busy) => match waiting.next(&busy, plan.wait_for(&busy)).await {
                 Turn::Again => {}
                 Turn::Answered(occupant) => answer = Some(occupant),
@@ -137,11 +135,10 @@ impl Plan {
 async fn execute<T, E, F>(
     held: Held,
     plan: &Plan,
-    errors: &impl Remembering<E>,
+    outcomes: &Outcomes<T, E>,
     body: impl FnOnce(Call) -> F,
 ) -> Result<Outcome<T>, Failure<E>>
 where
-    T: Serialize,
     F: Future<Output = Result<T, E>>,
 {
     let call = held.call(&plan.operation, &plan.key, Downstream::PerCall);
@@ -152,11 +149,7 @@ where
             return Err(Error::lease_lost(&plan.key).into());
         }
     };
-    let outcome = match &ended {
-        Ok(value) => Some(encode_value(&plan.key, value)),
-        Err(error) => errors.remember(&plan.key, error),
-    };
-    let settled = match outcome {
+    let settled = match outcomes.stored(&plan.key, &ended) {
         Some(outcome) => held.complete(outcome, plan.fingerprint, plan.retention).await,
         None => held.release().await,
     };
@@ -177,25 +170,15 @@ where
 }
 
 /// Answers with what an earlier call gave.
-fn replay<T: DeserializeOwned, E>(
+fn replay<T, E>(
     key: &Key,
-    errors: &impl Remembering<E>,
+    outcomes: &Outcomes<T, E>,
     outcome: &StoredOutcome,
     at: SystemTime,
 ) -> Result<Outcome<T>, Failure<E>> {
-    match outcome {
-        StoredOutcome::Value(payload) => {
-            let value = decode(key, payload)?;
-            Ok(Outcome::Replayed { value, at })
-        }
-        StoredOutcome::Error(payload) => Err(Failure::Body(errors.recall(key, payload)?)),
-        StoredOutcome::Absent => {
-            let why = "the call completed, but its outcome was too large or not serializable";
-            Err(Error::unreadable(key, why).into())
-        }
-        StoredOutcome::Foreign => {
-            Err(Error::unreadable(key, "the outcome was stored by another release").into())
-        }
+    match outcomes.recalled(key, outcome)? {
+        Ok(value) => Ok(Outcome::Replayed { value, at }),
+        Err(error) => Err(Failure::Body(error)),
     }
 }
 

@@ -1,0 +1,219 @@
+//! Templates, held against the arguments they name.
+
+use proc_macro2::{Ident, Literal, Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
+use syn::LitStr;
+use syn::parse_str;
+
+use crate::diagnostics::{Problems, enumerate, nearest};
+use crate::model::{Function, Idempotent, Part, Placeholder, Root, Slot, Template};
+
+/// A template whose every placeholder is something the function has.
+pub(crate) struct Key {
+    pub(crate) pieces: Vec<Piece>,
+}
+
+pub(crate) enum Piece {
+    Text(LitStr),
+    /// A place expression such as `request.order.id`, and where its template stands.
+    Part {
+        place: TokenStream,
+        literal: Span,
+    },
+}
+
+/// Resolves the template of an option, and reports what the function does not have.
+pub(super) fn resolved(
+    function: &Function,
+    slot: &Slot<Template>,
+    problems: &mut Problems,
+) -> Option<Key> {
+    let (option, template) = slot.given()?;
+    let span = template.literal.span();
+    let mut pieces = Vec::new();
+    for part in &template.parts {
+        pieces.push(match part {
+            Part::Text(text) => Piece::Text(LitStr::new(text, span)),
+            Part::Placeholder(placeholder) => {
+                let root = root(function, option, template, placeholder, problems)?;
+                Piece::Part { place: place(root, placeholder, span), literal: span }
+            }
+        });
+    }
+    Some(Key { pieces })
+}
+
+/// Reports a key that is the same for every call, and a key made of an argument that is skipped.
+pub(super) fn varies(
+    function: &Function,
+    idempotent: &Idempotent,
+    fingerprinted: &[Ident],
+    problems: &mut Problems,
+) {
+    let name = &function.signature.ident;
+    let scoped = idempotent.scope.is_written();
+    if let Some((_, key)) = idempotent.key.given() {
+        if !scoped && placeholders(key).next().is_none() {
+            let what = format!("this key never varies, so `{name}` would run once and for all");
+            problems.report(&key.literal, what, placeholder_help(function));
+        }
+    } else if !idempotent.key.is_written() && fingerprinted.is_empty() {
+        let what = format!("`{name}` has no arguments to tell one call from another");
+        let help = match &function.receiver {
+            Some(_) => "write `key = \"…\"` with a field of `self`, such as `<self.id>`",
+            None => "give it an argument, and name it in `key = \"…\"`",
+        };
+        if !scoped {
+            problems.report(name, what, help);
+        }
+    }
+    let keys = [idempotent.key.given(), idempotent.scope.given()];
+    for (option, template) in keys.into_iter().flatten() {
+        for skipped in idempotent.skip.value.iter().flatten() {
+            let used = placeholders(template).any(|placeholder| match &placeholder.root {
+                Root::Argument(root) => *skipped == root.as_str(),
+                Root::Position(position) => function
+                    .arguments
+                    .get(*position)
+                    .is_some_and(|argument| argument.bindings.contains(skipped)),
+                Root::Receiver => false,
+            });
+            if used {
+                let what = format!("`{skipped}` is skipped, and `{option}` uses it");
+                problems.report(skipped, what, "what names a call cannot be left out of it");
+            }
+        }
+    }
+}
+
+fn placeholders(template: &Template) -> impl Iterator<Item = &Placeholder> {
+    template.parts.iter().filter_map(|part| match part {
+        Part::Text(_) => None,
+        Part::Placeholder(placeholder) => Some(placeholder),
+    })
+}
+
+fn placeholder_help(function: &Function) -> String {
+    let names = names(function);
+    match names.first() {
+        Some(name) => format!(
+            "name what tells one call from another, such as `<{name}>`; the arguments are {}",
+            enumerate(&names)
+        ),
+        None => "give the function an argument, and name it here".to_owned(),
+    }
+}
+
+/// Everything a placeholder can start with.
+fn names(function: &Function) -> Vec<String> {
+    let arguments = function.arguments.iter().flat_map(|argument| &argument.bindings);
+    arguments.map(|name| unraw(&name.to_string())).collect()
+}
+
+fn unraw(name: &str) -> String {
+    name.strip_prefix("r#").unwrap_or(name).to_owned()
+}
+
+/// The identifier that a placeholder starts with, as the body sees it.
+fn root<'function>(
+    function: &'function Function,
+    option: &Ident,
+    template: &Template,
+    placeholder: &Placeholder,
+    problems: &mut Problems,
+) -> Option<&'function Ident> {
+    let text = &placeholder.text;
+    let name = &function.signature.ident;
+    let (what, help) = match &placeholder.root {
+        Root::Receiver => match &function.receiver {
+            Some(receiver) => return Some(&receiver.name),
+            None => (
+                format!("`<{text}>` needs a method, and `{name}` takes no `self`"),
+                arguments_help(function),
+            ),
+        },
+        Root::Argument(wanted) => {
+            let mut bindings = function.arguments.iter().flat_map(|argument| &argument.bindings);
+            match bindings.find(|binding| unraw(&binding.to_string()) == *wanted) {
+                Some(binding) => return Some(binding),
+                None => unknown(function, option, wanted, text),
+            }
+        }
+        Root::Position(position) => match function.arguments.get(*position) {
+            Some(argument) => match argument.bindings.as_slice() {
+                [binding] => return Some(binding),
+                [] => (
+                    format!("`<{text}>` is `_`, which nobody can read"),
+                    "give the argument a name".to_owned(),
+                ),
+                [first, ..] => (
+                    format!("`<{text}>` is a pattern of several names"),
+                    format!("name the one you mean, such as `<{first}>`"),
+                ),
+            },
+            None => (
+                format!("`<{text}>` is past the arguments of `{name}`"),
+                match function.arguments.len() {
+                    0 => "it has none besides `self`".to_owned(),
+                    count => format!("they are `<0>` to `<{}>`", count - 1),
+                },
+            ),
+        },
+    };
+    problems.report(&template.literal, what, help);
+    None
+}
+
+fn unknown(function: &Function, option: &Ident, wanted: &str, text: &str) -> (String, String) {
+    let name = &function.signature.ident;
+    let what = match wanted == text {
+        true => format!("`<{text}>` is not an argument of `{name}`"),
+        false => format!("`<{text}>` starts with `{wanted}`, which is not an argument of `{name}`"),
+    };
+    let names = names(function);
+    if names.is_empty() {
+        let help = match &function.receiver {
+            Some(_) => format!("`{option}` can name fields of `self`, such as `<self.{wanted}>`"),
+            None => format!("`{name}` has no arguments that `{option}` could name"),
+        };
+        return (what, help);
+    }
+    let meant = match nearest(wanted, &names) {
+        Some(meant) => format!("did you mean `<{}>`? ", text.replacen(wanted, meant, 1)),
+        None => String::new(),
+    };
+    let help = format!("{meant}the arguments are {}", enumerate(&names));
+    (what, help)
+}
+
+fn arguments_help(function: &Function) -> String {
+    let names = names(function);
+    match names.is_empty() {
+        true => "it has no arguments either; give it one".to_owned(),
+        false => format!("the arguments are {}", enumerate(&names)),
+    }
+}
+
+/// `root.field.0`, standing where the literal stands, and meaning the argument of the signature.
+fn place(root: &Ident, placeholder: &Placeholder, literal: Span) -> TokenStream {
+    let mut root = root.clone();
+    root.set_span(root.span().located_at(literal));
+    let span = Span::mixed_site().located_at(literal);
+    let mut place = root.into_token_stream();
+    for field in &placeholder.fields {
+        let member = member(field, span);
+        place.extend(quote_spanned! {span=> .#member });
+    }
+    place
+}
+
+fn member(field: &str, span: Span) -> TokenStream {
+    if let Ok(number) = field.parse::<u32>() {
+        let mut number = Literal::u32_unsuffixed(number);
+        number.set_span(span);
+        return number.into_token_stream();
+    }
+    // The parser took words only; a word that is no identifier is a keyword.
+    let raw = parse_str::<Ident>(field).is_err();
+    if raw { Ident::new_raw(field, span) } else { Ident::new(field, span) }.into_token_stream()
+}

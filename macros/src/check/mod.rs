@@ -1,0 +1,150 @@
+//! What the attributes ask of the function, held against what the function is. Only here a
+//! [`Guarded`] is made, and only that can be expanded.
+
+mod keys;
+mod options;
+mod signature;
+
+use proc_macro2::Ident;
+use syn::{Expr, LitStr, Path, Type};
+
+use crate::diagnostics::Problems;
+use crate::model::{
+    Duration, Function, Idempotent, Lock, OnBusy, OnInterrupted, OnStoreError, Remember, Slot,
+    Timing,
+};
+
+pub(crate) use keys::{Key, Piece};
+
+/// Both attributes of one function as they were written.
+#[derive(Default)]
+pub(crate) struct Written {
+    pub(crate) idempotent: Option<Idempotent>,
+    pub(crate) lock: Option<Lock>,
+}
+
+/// A function and a plan that fits it.
+pub(crate) struct Guarded<'function> {
+    pub(crate) function: &'function Function,
+    pub(crate) plan: Plan,
+    _checked: Checked,
+}
+
+/// The proof that nothing was left to report.
+struct Checked;
+
+/// One plan for both attributes, whatever their order.
+pub(crate) struct Plan {
+    pub(crate) returns: Type,
+    pub(crate) coordinator: Option<Expr>,
+    pub(crate) work: Work,
+}
+
+pub(crate) enum Work {
+    Once(Box<Once>, Option<Exclusive>),
+    Exclusive(Exclusive),
+}
+
+/// Run once, and replay.
+pub(crate) struct Once {
+    pub(crate) operation: Option<LitStr>,
+    pub(crate) key: Option<Key>,
+    pub(crate) scope: Option<Key>,
+    pub(crate) arguments: Vec<Ident>,
+    pub(crate) retention: Option<Duration>,
+    pub(crate) limits: Limits,
+    pub(crate) remember: Option<RememberErrors>,
+    pub(crate) hold_when_interrupted: bool,
+    pub(crate) detached: bool,
+}
+
+/// Run one at a time.
+pub(crate) struct Exclusive {
+    pub(crate) keys: Vec<Key>,
+    pub(crate) limits: Limits,
+    pub(crate) skip_when_busy: bool,
+}
+
+pub(crate) struct Limits {
+    pub(crate) lease: Option<Duration>,
+    pub(crate) max_hold: Option<Duration>,
+    pub(crate) wait: Option<Duration>,
+    pub(crate) run_without_store: bool,
+}
+
+/// Which errors are outcomes: all, or those for which the function says so.
+pub(crate) struct RememberErrors {
+    pub(crate) only: Option<Path>,
+}
+
+/// Checks everything, and reports all that is wrong; there is a plan only if nothing is.
+pub(crate) fn check<'function>(
+    function: &'function Function,
+    written: Written,
+    problems: &mut Problems,
+) -> Option<Guarded<'function>> {
+    let returns = signature::returns(function, problems);
+    options::check(&written, problems);
+    if let Some(idempotent) = &written.idempotent {
+        signature::arguments(function, idempotent, problems);
+        if let Some(returns) = &returns {
+            signature::owned(function, returns, problems);
+        }
+    }
+    let coordinator = options::coordinator(&written, problems);
+    let lock = written.lock.map(|lock| exclusive(function, lock, problems));
+    let work = match written.idempotent {
+        Some(idempotent) => Work::Once(Box::new(once(function, idempotent, problems)), lock),
+        None => Work::Exclusive(lock?),
+    };
+    let plan = Plan { returns: returns?, coordinator, work };
+    problems.is_empty().then_some(Guarded { function, plan, _checked: Checked })
+}
+
+fn once(function: &Function, idempotent: Idempotent, problems: &mut Problems) -> Once {
+    let arguments = signature::fingerprinted(function, &idempotent);
+    keys::varies(function, &idempotent, &arguments, problems);
+    let key = keys::resolved(function, &idempotent.key, problems);
+    let scope = keys::resolved(function, &idempotent.scope, problems);
+    let remember = idempotent.remember_errors.value.map(|remember| match remember {
+        Remember::All => RememberErrors { only: None },
+        Remember::If(path) => RememberErrors { only: Some(path) },
+    });
+    Once {
+        operation: idempotent.operation.value,
+        key,
+        scope,
+        arguments,
+        retention: idempotent.retention.value,
+        limits: limits(idempotent.timing),
+        remember,
+        hold_when_interrupted: idempotent.on_interrupted.value == Some(OnInterrupted::Hold),
+        detached: idempotent.detached.is_written(),
+    }
+}
+
+fn exclusive(function: &Function, lock: Lock, problems: &mut Problems) -> Exclusive {
+    let several = lock.keys.value.into_iter().flatten();
+    let templates: Vec<_> = lock.key.value.into_iter().chain(several).collect();
+    let keys = templates
+        .into_iter()
+        .filter_map(|template| {
+            let name = lock.key.name.clone().or_else(|| lock.keys.name.clone());
+            keys::resolved(function, &Slot { name, value: Some(template) }, problems)
+        })
+        .collect();
+    Exclusive {
+        keys,
+        limits: limits(lock.timing),
+        skip_when_busy: lock.on_busy.value == Some(OnBusy::Skip),
+    }
+}
+
+fn limits(timing: Timing) -> Limits {
+    Limits {
+        lease: timing.lease.value,
+        max_hold: timing.max_hold.value,
+        wait: timing.wait.value,
+        run_without_store: timing.on_store_error.value == Some(OnStoreError::Run),
+    }
+}

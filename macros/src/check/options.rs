@@ -1,0 +1,154 @@
+//! Options that contradict each other, or a world in which time passes.
+
+use proc_macro2::{Ident, Span};
+use quote::ToTokens;
+use syn::Expr;
+
+use super::Written;
+use crate::diagnostics::Problems;
+use crate::model::{Duration, Idempotent, Lock, Slot, Timing};
+
+/// What holds where nothing is written, in milliseconds and in words.
+const LEASE: (u64, &str) = (30_000, "30s");
+const MAX_HOLD: (u64, &str) = (3_600_000, "1h");
+const RETENTION: (u64, &str) = (86_400_000, "24h");
+
+/// Reports every contradiction.
+pub(super) fn check(written: &Written, problems: &mut Problems) {
+    if let Some(idempotent) = &written.idempotent {
+        durations(&idempotent.timing, problems);
+        retention(idempotent, problems);
+        transactions(idempotent, problems);
+    }
+    if let Some(lock) = &written.lock {
+        durations(&lock.timing, problems);
+        transaction(&lock.timing, problems);
+        lock_keys(lock, problems);
+    }
+}
+
+/// The coordinator of the plan, which both attributes may name as long as they agree.
+pub(super) fn coordinator(written: &Written, problems: &mut Problems) -> Option<Expr> {
+    let of = |timing: &Timing| timing.coordinator.value.clone();
+    let first = written.idempotent.as_ref().and_then(|idempotent| of(&idempotent.timing));
+    let second = written.lock.as_ref().and_then(|lock| of(&lock.timing));
+    match (first, second) {
+        (Some(first), Some(second)) => {
+            if first.to_token_stream().to_string() != second.to_token_stream().to_string() {
+                let what = "the two attributes name different coordinators";
+                let help =
+                    "claim and lock are taken together, from one store: name one coordinator";
+                problems.report(second, what, help);
+            }
+            Some(first)
+        }
+        (first, second) => first.or(second),
+    }
+}
+
+fn durations(timing: &Timing, problems: &mut Problems) {
+    not_zero(&timing.lease, "a lease that ends at once protects nothing", problems);
+    not_zero(&timing.max_hold, "a key that may not be held protects nothing", problems);
+    at_most("max_hold", &timing.lease, &timing.max_hold, MAX_HOLD, problems);
+}
+
+fn retention(idempotent: &Idempotent, problems: &mut Problems) {
+    let why = "an outcome that is forgotten at once is never replayed";
+    not_zero(&idempotent.retention, why, problems);
+    at_most("retention", &idempotent.timing.lease, &idempotent.retention, RETENTION, problems);
+}
+
+fn not_zero(slot: &Slot<Duration>, why: &str, problems: &mut Problems) {
+    if let Some((name, duration)) = slot.given()
+        && duration.milliseconds == 0
+    {
+        let what = format!("`{name}` cannot be zero: {why}");
+        problems.report(&duration.literal, what, "give it a length, or leave it out");
+    }
+}
+
+/// Reports a lease that outlives `limit`, whichever of the two was written.
+fn at_most(
+    limit_name: &str,
+    lease: &Slot<Duration>,
+    limit: &Slot<Duration>,
+    default: (u64, &str),
+    problems: &mut Problems,
+) {
+    let unreadable = |slot: &Slot<Duration>| slot.is_written() && slot.value.is_none();
+    if unreadable(lease) || unreadable(limit) {
+        return;
+    }
+    let (long, lease_text) = readable(lease, LEASE);
+    let (short, limit_text) = readable(limit, default);
+    let zero = |slot: &Slot<Duration>| slot.value.as_ref().is_some_and(|it| it.milliseconds == 0);
+    if long <= short || zero(limit) {
+        return;
+    }
+    let Some(place) = lease.value.as_ref().or(limit.value.as_ref()) else {
+        return;
+    };
+    problems.report(
+        &place.literal,
+        format_args!("the lease ({lease_text}) is longer than `{limit_name}` ({limit_text})"),
+        format_args!("shorten `lease`, or raise `{limit_name}`"),
+    );
+}
+
+fn readable(slot: &Slot<Duration>, default: (u64, &str)) -> (u64, String) {
+    match &slot.value {
+        Some(duration) => (duration.milliseconds, duration.literal.value()),
+        None => (default.0, format!("{} by default", default.1)),
+    }
+}
+
+fn lock_keys(lock: &Lock, problems: &mut Problems) {
+    match (&lock.key.name, &lock.keys.name) {
+        (Some(_), Some(keys)) => problems.report(
+            keys,
+            "`key` and `keys` are both set",
+            "put all templates into `keys = […]`",
+        ),
+        (None, None) => problems.report(
+            Ident::new("with_lock", Span::call_site()),
+            "`#[with_lock]` needs to know what to lock",
+            "write `#[with_lock(key = \"order:<order_id>\")]`",
+        ),
+        (Some(_), None) | (None, Some(_)) => {}
+    }
+}
+
+fn transactions(idempotent: &Idempotent, problems: &mut Problems) {
+    let timing = &idempotent.timing;
+    transaction(timing, problems);
+    if let Some(begin) = &idempotent.begin.name {
+        not_yet(begin, problems);
+        if let Some(tx) = &timing.tx.name {
+            let what = "`tx` and `begin` are both set";
+            problems.report(tx, what, "`begin` makes a transaction, `tx` joins one: keep one");
+        }
+    }
+    let joins = timing.tx.name.as_ref().or(idempotent.begin.name.as_ref());
+    if let (Some(detached), Some(joins)) = (&idempotent.detached.name, joins) {
+        let what = format!("`detached` contradicts `{joins}`");
+        let help = "a transaction ends with its caller; keep one of the two";
+        problems.report(detached, what, help);
+    }
+}
+
+fn transaction(timing: &Timing, problems: &mut Problems) {
+    let Some(tx) = &timing.tx.name else {
+        return;
+    };
+    not_yet(tx, problems);
+    for name in [&timing.lease.name, &timing.max_hold.name].into_iter().flatten() {
+        let what = format!("`{name}` contradicts `tx`");
+        problems.report(name, what, "the transaction holds the key until it ends: leave it out");
+    }
+}
+
+fn not_yet(name: &Ident, problems: &mut Problems) {
+    let what = format!("`{name}` needs an SQL store, which this release does not have yet");
+    let help = "leave it out; the outcome is then stored right after the body, not with it";
+    problems.report(name, what, help);
+}

@@ -1,0 +1,158 @@
+//! What the function itself must be: asynchronous, answering, and fit to be compared.
+
+use proc_macro2::Ident;
+use quote::ToTokens;
+use syn::{GenericArgument, PathArguments, Type};
+
+use crate::diagnostics::{Problems, instead};
+use crate::model::{Argument, Body, Function, Idempotent};
+use crate::parse::item::bare;
+
+/// The type the body gives, if there is an asynchronous body that gives one.
+pub(super) fn returns(function: &Function, problems: &mut Problems) -> Option<Type> {
+    let signature = &function.signature;
+    let name = &signature.ident;
+    let result = "write `-> Result<T, E>` with `E: From<oncely::Error>`: being refused is an \
+                  outcome too";
+    let returns = match &function.body {
+        Body::Async(_, Some(returns)) => returns,
+        Body::Boxed(boxed) => &boxed.returns,
+        Body::Async(_, None) => {
+            problems.report(name, format_args!("`{name}` returns nothing"), result);
+            return None;
+        }
+        Body::None => {
+            let help = "a declaration runs nothing: write the attribute at each implementation";
+            problems.report(name, format_args!("`{name}` has no body"), help);
+            return None;
+        }
+        Body::Sync(_) => {
+            let help = "write `async fn`; the store is asked before the body runs";
+            problems.report(signature.fn_token, format_args!("`{name}` is not `async`"), help);
+            return None;
+        }
+    };
+    if let Some(shape) = no_result(returns) {
+        problems.report(returns, format_args!("`{name}` returns {shape}, not a `Result`"), result);
+        return None;
+    }
+    Some(returns.clone())
+}
+
+/// Types that no alias can turn into a `Result`. The rest is left to the compiler, which knows
+/// what a name stands for.
+fn no_result(ty: &Type) -> Option<&'static str> {
+    match bare(ty) {
+        Type::Array(_) | Type::Slice(_) => Some("an array"),
+        Type::FnPtr(_) => Some("a function"),
+        Type::ImplTrait(_) => Some("an opaque type"),
+        Type::Never(_) => Some("never"),
+        Type::Ptr(_) => Some("a pointer"),
+        Type::Reference(_) => Some("a reference"),
+        Type::TraitObject(_) => Some("a trait object"),
+        Type::Tuple(tuple) if tuple.elems.is_empty() => Some("nothing"),
+        Type::Tuple(_) => Some("a tuple"),
+        _ => None,
+    }
+}
+
+/// A replay has nobody to borrow from.
+pub(super) fn owned(function: &Function, returns: &Type, problems: &mut Problems) {
+    let Type::Path(path) = bare(returns) else {
+        return;
+    };
+    let Some(PathArguments::AngleBracketed(arguments)) =
+        path.path.segments.last().map(|segment| &segment.arguments)
+    else {
+        return;
+    };
+    if let Some(GenericArgument::Type(ty)) = arguments.args.first()
+        && let Type::Reference(_) = bare(ty)
+    {
+        let name = &function.signature.ident;
+        let what = format!("`{name}` returns a reference, and a stored outcome belongs to nobody");
+        problems.report(ty, what, "return an owned value, such as `String` for `&str`");
+    }
+}
+
+/// Arguments that cannot be what the attribute needs them to be.
+pub(super) fn arguments(function: &Function, idempotent: &Idempotent, problems: &mut Problems) {
+    skipped(function, idempotent, problems);
+    for argument in &function.arguments {
+        if is_mutable(argument) && !is_skipped(argument, idempotent) {
+            let name = argument.pattern.to_token_stream();
+            let what = format!("`{name}` is `&mut`: a replay could not repeat what is done to it");
+            let help = match argument.bindings.first() {
+                Some(name) => format!("take it by value, or leave it out with `skip({name})`"),
+                None => "take it by value".to_owned(),
+            };
+            problems.report(&argument.ty, what, help);
+        }
+    }
+    if idempotent.detached.is_written() {
+        detached(function, problems);
+    }
+}
+
+/// The names that are fingerprinted: all arguments but `self` and the skipped ones.
+pub(super) fn fingerprinted(function: &Function, idempotent: &Idempotent) -> Vec<Ident> {
+    let skipped: Vec<&Ident> = idempotent.skip.value.iter().flatten().collect();
+    let names = function.arguments.iter().flat_map(|argument| &argument.bindings);
+    names.filter(|name| !skipped.contains(name)).cloned().collect()
+}
+
+fn is_mutable(argument: &Argument) -> bool {
+    matches!(bare(&argument.ty), Type::Reference(reference) if reference.mutability.is_some())
+}
+
+fn is_skipped(argument: &Argument, idempotent: &Idempotent) -> bool {
+    let skipped: Vec<&Ident> = idempotent.skip.value.iter().flatten().collect();
+    argument.bindings.iter().all(|name| skipped.contains(&name))
+}
+
+fn skipped(function: &Function, idempotent: &Idempotent, problems: &mut Problems) {
+    let known: Vec<String> = function
+        .arguments
+        .iter()
+        .flat_map(|argument| &argument.bindings)
+        .map(ToString::to_string)
+        .collect();
+    let mut seen: Vec<&Ident> = Vec::new();
+    for name in idempotent.skip.value.iter().flatten() {
+        let word = name.to_string();
+        if word == "self" {
+            let help = "leave it out: `self` is never part of the fingerprint";
+            problems.report(name, "`skip(self)` changes nothing", help);
+        } else if !known.contains(&word) {
+            let function = &function.signature.ident;
+            let what = format!("`{word}` is not an argument of `{function}`");
+            let help = match known.is_empty() {
+                true => "it has none; leave `skip` out".to_owned(),
+                false => instead(&word, "arguments", &known),
+            };
+            problems.report(name, what, help);
+        } else if seen.contains(&name) {
+            problems.report(name, format_args!("`{word}` is skipped twice"), "name it once");
+        }
+        seen.push(name);
+    }
+}
+
+/// A detached body outlives its caller, so it cannot look at anything that belongs to the caller.
+fn detached(function: &Function, problems: &mut Problems) {
+    let help = "a detached body may outlive its caller: take the value itself, or an `Arc` of it";
+    if let Some(receiver) = function.signature.receiver()
+        && function.receiver.as_ref().is_some_and(|receiver| receiver.borrowed)
+    {
+        problems.report(receiver, "`self` is borrowed, and `detached` is set", help);
+    }
+    for argument in &function.arguments {
+        if let Type::Reference(reference) = bare(&argument.ty)
+            && reference.lifetime.as_ref().is_none_or(|lifetime| lifetime.ident != "static")
+        {
+            let name = argument.pattern.to_token_stream();
+            let what = format!("`{name}` is borrowed, and `detached` is set");
+            problems.report(&argument.ty, what, help);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The expression that says what is to be run: bindings, keys, arguments, options.
+
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Expr, LitStr};
+
+use crate::check::{Exclusive, Guarded, Key, Limits, Once, Piece, Work};
+use crate::model::{Duration, Function};
+
+/// The content of the block that makes the call. Whatever it borrows of the arguments is given
+/// back when the block ends, before anything is awaited.
+pub(super) fn call(guarded: &Guarded<'_>) -> TokenStream {
+    let span = Span::mixed_site();
+    let function = guarded.function;
+    let binding = binding(function, guarded.plan.coordinator.as_ref());
+    let call = match &guarded.plan.work {
+        Work::Exclusive(lock) => exclusive(lock),
+        Work::Once(once, lock) => self::once(function, once, lock.as_ref()),
+    };
+    quote_spanned! {span=>
+        let binding = #binding;
+        #call
+    }
+}
+
+fn binding(function: &Function, coordinator: Option<&Expr>) -> TokenStream {
+    let span = Span::mixed_site();
+    match coordinator {
+        None => quote_spanned!(span=> ::oncely::__private::installed()),
+        Some(expr) => {
+            let tokens = renamed(expr.to_token_stream(), function);
+            let reference = quote_spanned!(span.located_at(expr.span())=> &(#tokens));
+            quote_spanned!(span=> ::oncely::__private::given(#reference))
+        }
+    }
+}
+
+/// `self` under the name by which `#[async_trait]` makes it known to the body.
+fn renamed(tokens: TokenStream, function: &Function) -> TokenStream {
+    let Some(receiver) = function.receiver.as_ref().filter(|it| it.name != "self") else {
+        return tokens;
+    };
+    let rename = |token: TokenTree| match token {
+        TokenTree::Ident(ident) if ident == "self" => {
+            let mut name = receiver.name.clone();
+            name.set_span(name.span().located_at(ident.span()));
+            name.into()
+        }
+        TokenTree::Group(group) => {
+            let mut renamed = Group::new(group.delimiter(), renamed(group.stream(), function));
+            renamed.set_span(group.span());
+            renamed.into()
+        }
+        other => other,
+    };
+    tokens.into_iter().map(rename).collect()
+}
+
+fn once(function: &Function, once: &Once, lock: Option<&Exclusive>) -> TokenStream {
+    let span = Span::mixed_site();
+    let operation = operation(function, once.operation.as_ref());
+    let key = match &once.key {
+        Some(key) => {
+            let pieces = pieces(key);
+            quote_spanned!(span=> ::core::option::Option::Some(&#pieces))
+        }
+        None => quote_spanned!(span=> ::core::option::Option::None),
+    };
+    let arguments = arguments(&once.arguments);
+    let scope = once.scope.iter().map(|scope| {
+        let pieces = pieces(scope);
+        quote_spanned!(span=> .scoped(&#pieces))
+    });
+    let retention = once.retention.iter().map(|it| duration("retention", it));
+    let limits = limits(&once.limits);
+    let hold = once
+        .hold_when_interrupted
+        .then(|| quote_spanned!(span=> .on_interrupted(::oncely::__private::OnInterrupted::Hold)));
+    let lock = lock.map(|lock| {
+        let lock = exclusive(lock);
+        quote_spanned!(span=> .with_lock(#lock))
+    });
+    quote_spanned! {span=>
+        ::oncely::__private::idempotent(&binding, #operation, #key)
+            #arguments
+            #(#scope)*
+            #(#retention)*
+            #limits
+            #hold
+            #lock
+    }
+}
+
+/// The name of the operation: as written, or made by the runtime from the module, the function,
+/// and the path of an item inside it, which knows the type and the trait around it.
+fn operation(function: &Function, operation: Option<&LitStr>) -> TokenStream {
+    let span = Span::mixed_site();
+    if let Some(name) = operation {
+        return quote_spanned!(span=> ::oncely::__private::named(#name));
+    }
+    let ident = function.signature.ident.to_string();
+    let name = LitStr::new(ident.strip_prefix("r#").unwrap_or(&ident), span);
+    let maker = match &function.receiver {
+        Some(_) => quote_spanned!(span=> method::<Self, _>),
+        None => quote_spanned!(span=> operation),
+    };
+    quote_spanned! {span=>
+        {
+            fn here() {}
+            ::oncely::__private::#maker(::core::module_path!(), #name, here)
+        }
+    }
+}
+
+fn arguments(names: &[Ident]) -> TokenStream {
+    let span = Span::mixed_site();
+    // An argument that cannot be fingerprinted is underlined where it is declared.
+    let with = names.iter().map(|name| {
+        let place = span.located_at(name.span());
+        let reference = quote_spanned!(place=> &#name);
+        quote_spanned!(span=> .with(#reference))
+    });
+    quote_spanned! {span=>
+        .arguments(::oncely::__private::Arguments::new() #(#with)*)
+    }
+}
+
+fn exclusive(lock: &Exclusive) -> TokenStream {
+    let span = Span::mixed_site();
+    let keys = lock.keys.iter().map(pieces);
+    let limits = limits(&lock.limits);
+    quote_spanned! {span=>
+        ::oncely::__private::lock(&binding, &[#(&#keys),*]) #limits
+    }
+}
+
+fn limits(limits: &Limits) -> TokenStream {
+    let span = Span::mixed_site();
+    let lease = limits.lease.iter().map(|it| duration("lease", it));
+    let max_hold = limits.max_hold.iter().map(|it| duration("max_hold", it));
+    let wait = limits.wait.iter().map(|it| duration("wait", it));
+    let run = limits
+        .run_without_store
+        .then(|| quote_spanned!(span=> .on_store_error(::oncely::__private::OnStoreError::Run)));
+    quote_spanned!(span=> #(#lease)* #(#max_hold)* #(#wait)* #run)
+}
+
+fn duration(method: &str, duration: &Duration) -> TokenStream {
+    let span = Span::mixed_site();
+    let method = Ident::new(method, span);
+    let milliseconds = duration.milliseconds;
+    let length = match milliseconds % 1_000 {
+        0 => {
+            let seconds = milliseconds / 1_000;
+            quote_spanned!(span=> from_secs(#seconds))
+        }
+        _ => quote_spanned!(span=> from_millis(#milliseconds)),
+    };
+    quote_spanned!(span=> .#method(::core::time::Duration::#length))
+}
+
+fn pieces(key: &Key) -> TokenStream {
+    let span = Span::mixed_site();
+    let pieces = key.pieces.iter().map(|piece| match piece {
+        Piece::Text(text) => quote_spanned!(span=> ::oncely::__private::Piece::Text(#text)),
+        // What cannot stand in a key is underlined in the template.
+        Piece::Part { place, literal } => {
+            let reference = quote_spanned!(span.located_at(*literal)=> &#place);
+            quote_spanned!(span=> ::oncely::__private::Piece::Part(#reference))
+        }
+    });
+    quote_spanned!(span=> [#(#pieces),*])
+}

@@ -1,0 +1,185 @@
+//! From a checked plan to tokens. Nothing here can fail.
+
+mod call;
+mod key_part;
+
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{GenericArgument, PathArguments, Type, TypeInfer};
+
+use crate::check::{Guarded, Work};
+use crate::model::{Body, Boxed, Function};
+
+pub(crate) use key_part::key_part;
+
+/// The function with its body guarded.
+///
+/// ```text
+/// async fn pay(request: Request) -> Result<Receipt, Error> { body }
+/// ```
+/// becomes
+/// ```text
+/// async fn pay(request: Request) -> Result<Receipt, Error> {
+///     let call = { … };
+///     ::oncely::__private::run_idempotent(
+///         call,
+///         ::oncely::__private::replays::<Result<Receipt, Error>>(),
+///         async move { body },
+///     )
+///     .await
+/// }
+/// ```
+pub(crate) fn guarded(guarded: &Guarded<'_>) -> TokenStream {
+    with_body(guarded.function, |body| filled(body, guard(guarded, body)))
+}
+
+/// The function as it was, without our attributes.
+pub(crate) fn untouched(function: &Function) -> TokenStream {
+    with_body(function, Group::clone)
+}
+
+/// The function with another body where its own stands.
+fn with_body(function: &Function, change: impl FnOnce(&Group) -> Group) -> TokenStream {
+    let Function { attributes, visibility, signature, inner_attributes, body, .. } = function;
+    let body = match body {
+        Body::None => return quote!(#(#attributes)* #visibility #signature;),
+        Body::Async(body, _) | Body::Sync(body) => change(body),
+        Body::Boxed(boxed) => rewrapped(boxed, change(&boxed.body)),
+    };
+    let stream = body.stream();
+    let body = filled(&body, quote!(#(#inner_attributes)* #stream));
+    quote!(#(#attributes)* #visibility #signature #body)
+}
+
+/// Puts the layers back around a boxed body.
+fn rewrapped(boxed: &Boxed, body: Group) -> Group {
+    boxed.layers.iter().rev().fold(body, |inner, layer| {
+        let (before, after) = (&layer.before, &layer.after);
+        let mut group = Group::new(layer.delimiter, quote!(#before #inner #after));
+        group.set_span(layer.span);
+        group
+    })
+}
+
+/// Braces with other content at the place of `old`, so that errors about the end of the body
+/// still point at it.
+fn filled(old: &Group, content: TokenStream) -> Group {
+    let mut group = Group::new(Delimiter::Brace, content);
+    group.set_span(old.span());
+    group
+}
+
+/// The statements that take the place of the body.
+fn guard(guarded: &Guarded<'_>, body: &Group) -> TokenStream {
+    // Locals of these spans are invisible to the body.
+    let span = Span::mixed_site();
+    let call = call::call(guarded);
+    let returns = erased(&guarded.plan.returns);
+    let (runner, answers) = runner(guarded, &returns);
+    let body = typed(&returns, body);
+    quote_spanned! {span=>
+        let call = { #call };
+        ::oncely::__private::#runner(call, #answers, async move { #body }).await
+    }
+}
+
+/// The runtime function that runs the plan, and what it may do with the return type. The type's
+/// bounds stand on the latter, a plain function: an `async fn` with bounds would repeat each
+/// error at its call and at its `await`.
+fn runner(guarded: &Guarded<'_>, returns: &Type) -> (Ident, TokenStream) {
+    let span = Span::mixed_site();
+    let skipping = |skip: bool| {
+        let skipped = asked("skipped", returns);
+        skip.then(|| quote_spanned!(span=> .skipping(#skipped)))
+    };
+    let (runner, answers) = match &guarded.plan.work {
+        Work::Exclusive(lock) => {
+            let answers = asked("returns", returns);
+            let skipping = skipping(lock.skip_when_busy);
+            ("run_lock", quote_spanned!(span=> #answers #skipping))
+        }
+        Work::Once(once, lock) => {
+            let answers = asked("replays", returns);
+            let remembering = once.remember.as_ref().map(|remember| {
+                let errors = asked("errors", returns);
+                let only = remember.only.iter();
+                quote_spanned!(span=> .remembering(#errors #(.only(#only))*))
+            });
+            let skipping = skipping(lock.as_ref().is_some_and(|lock| lock.skip_when_busy));
+            let runner = if once.detached { "run_idempotent_detached" } else { "run_idempotent" };
+            (runner, quote_spanned!(span=> #answers #remembering #skipping))
+        }
+    };
+    (Ident::new(runner, span), answers)
+}
+
+/// `name::<R>()`, standing from the first to the last token of the return type, so that what the
+/// type lacks is said there.
+fn asked(name: &str, returns: &Type) -> TokenStream {
+    let (first, last) = ends(returns);
+    let name = Ident::new(name, first);
+    let mut nothing = Group::new(Delimiter::Parenthesis, TokenStream::new());
+    nothing.set_span(last);
+    quote_spanned!(first=> ::oncely::__private::#name::<#returns> #nothing)
+}
+
+fn ends(ty: &Type) -> (Span, Span) {
+    let span = Span::mixed_site();
+    let mut tokens = ty.to_token_stream().into_iter();
+    let first = tokens.next().map_or(span, |token| span.located_at(token.span()));
+    let last = tokens.last().map_or(first, |token| span.located_at(token.span()));
+    (first, last)
+}
+
+/// The body beside a return that never happens. It tells the block its type beforehand: `?` and
+/// `return` need it, and errors then point at the expression that is wrong. The body keeps its
+/// own braces and comes first in them, so that lints see it as it was written.
+fn typed(returns: &Type, body: &Group) -> TokenStream {
+    let span = Span::mixed_site();
+    let (declared, _) = ends(returns);
+    let never = Ident::new("never", span);
+    let returned = Ident::new("never", declared);
+    let leave = quote_spanned!(declared=> return #returned);
+    quote_spanned! {span=>
+        match ::core::option::Option::None::<#returns> {
+            ::core::option::Option::Some(#never) => #leave,
+            ::core::option::Option::None => #body
+        }
+    }
+}
+
+/// The type with every `impl Trait` left to inference, as it cannot stand in a body.
+fn erased(ty: &Type) -> Type {
+    let mut ty = ty.clone();
+    erase(&mut ty);
+    ty
+}
+
+fn erase(ty: &mut Type) {
+    match ty {
+        Type::ImplTrait(opaque) => {
+            *ty = Type::Infer(TypeInfer {
+                attrs: Vec::new(),
+                underscore_token: syn::token::Underscore(opaque.impl_token.span),
+            });
+        }
+        Type::Path(path) => {
+            for segment in &mut path.path.segments {
+                if let PathArguments::AngleBracketed(arguments) = &mut segment.arguments {
+                    for argument in &mut arguments.args {
+                        if let GenericArgument::Type(ty) = argument {
+                            erase(ty);
+                        }
+                    }
+                }
+            }
+        }
+        Type::Tuple(tuple) => tuple.elems.iter_mut().for_each(erase),
+        Type::Array(array) => erase(&mut array.elem),
+        Type::Slice(slice) => erase(&mut slice.elem),
+        Type::Reference(reference) => erase(&mut reference.elem),
+        Type::Group(group) => erase(&mut group.elem),
+        Type::Paren(paren) => erase(&mut paren.elem),
+        _ => {}
+    }
+}
