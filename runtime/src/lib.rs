@@ -2,3 +2,5 @@
 
 mod model;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;

@@ -1,1 +1,5 @@
 //! What the test suites share: fixtures and counters.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "tests may panic")]
+
+pub mod reference;
+pub mod sqlite;

@@ -124,6 +124,8 @@ fn too_long(what: &str, value: &str, limit: usize) -> Error {
     let length = value.len();
     Error::invalid_key(
         "",
-        format!("the {what} has {length} bytes and may have {limit}; use a shorter one or its hash"),
+        format!(
+            "the {what} has {length} bytes and may have {limit}; use a shorter one or its hash"
+        ),
     )
 }

@@ -1,5 +1,7 @@
 //! The contract of a store: two operations, one hint and eleven laws.
 
+#[cfg(feature = "sqlite")]
+pub(crate) mod clock;
 mod error;
 pub mod memory;
 pub mod sql;

@@ -1,4 +1,6 @@
 //! Stores in SQL databases.
 
 #[cfg(feature = "sqlite")]
+mod record;
+#[cfg(feature = "sqlite")]
 pub mod sqlite;
