@@ -94,8 +94,8 @@ async fn draw_tokens(
     // The counter is never behind a record unless someone edited it; then the record is right.
     let highest = rows.iter().flatten().map(|row| row.token.value()).max().unwrap_or(0);
     let last: Option<i64> = sqlx::query_scalar(
-        "update oncely_meta set value = max(value, ?) + ? where name = 'last_token' \
-         returning value",
+        "update oncely_meta set value = max(value, ?) + ? \
+         where name = 'last_token' and typeof(value) = 'integer' and value >= 0 returning value",
     )
     .bind(i64::try_from(highest).unwrap_or(i64::MAX))
     .bind(new)
@@ -103,8 +103,8 @@ async fn draw_tokens(
     .await?;
     match last {
         Some(last) if last >= new && last < TOKEN_LIMIT => Ok(last - new + 1),
-        Some(last) => Err(Failure::Corrupt(format!("the token counter is at {last}"))),
-        None => Err(Failure::Corrupt("the token counter is missing".to_owned())),
+        Some(last) => Err(Failure::Corrupt(format!("the token counter cannot go to {last}"))),
+        None => Err(Failure::Corrupt("the token counter is missing or no count".to_owned())),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What SQLite's complaints mean to a caller, and what to do about them.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::store::{StoreError, StoreErrorKind};
@@ -90,6 +91,9 @@ fn meaning(error: &sqlx::Error) -> (StoreErrorKind, &'static str) {
         ),
         (sqlx::Error::Configuration(_) | sqlx::Error::InvalidArgument(_), _) => {
             (Unsupported, "the URL cannot be used; write `sqlite://path/to/file.db`")
+        }
+        (sqlx::Error::Io(error), _) if error.kind() == ErrorKind::InvalidData => {
+            (Unsupported, "the path in the URL cannot be used")
         }
         (
             sqlx::Error::ColumnDecode { .. }

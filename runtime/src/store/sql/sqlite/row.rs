@@ -67,7 +67,9 @@ fn decode(row: &SqliteRow) -> Result<Row, Failure> {
 fn state(row: &SqliteRow) -> Result<State, Failure> {
     match row.try_get(3)? {
         State::IN_PROGRESS => Ok(State::InProgress),
-        State::COMPLETED => Ok(State::Completed { outcome: outcome(row)?, at: row.try_get(8)? }),
+        State::COMPLETED => {
+            Ok(State::Completed { outcome: outcome(row)?, at: completion(row, 8)? })
+        }
         State::INTERRUPTED => Ok(State::Interrupted),
         State::FREE => Ok(State::Free),
         unknown => Err(Failure::Corrupt(format!("there is no state {unknown}"))),
@@ -76,7 +78,7 @@ fn state(row: &SqliteRow) -> Result<State, Failure> {
 
 fn outcome(row: &SqliteRow) -> Result<StoredOutcome, Failure> {
     // A code of a later release is foreign and not corrupt: the record is whole.
-    let code = u8::try_from(row.try_get::<i64, _>(9)?).unwrap_or(u8::MAX);
+    let code = u8::try_from(completion(row, 9)?).unwrap_or(u8::MAX);
     let payload: Option<&[u8]> = row.try_get(10)?;
     match (StoredOutcome::from_parts(code, payload.unwrap_or_default()), payload) {
         (StoredOutcome::Value(_) | StoredOutcome::Error(_), None) => {
@@ -84,6 +86,12 @@ fn outcome(row: &SqliteRow) -> Result<StoredOutcome, Failure> {
         }
         (outcome, _) => Ok(outcome),
     }
+}
+
+/// A number that only a completed record has. The driver reads null as zero, unless it is asked.
+fn completion(row: &SqliteRow, index: usize) -> Result<i64, Failure> {
+    let number: Option<i64> = row.try_get(index)?;
+    number.ok_or_else(|| Failure::Corrupt("a completed record is incomplete".to_owned()))
 }
 
 fn token(value: i64) -> Result<Token, Failure> {
