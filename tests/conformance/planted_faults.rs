@@ -12,10 +12,9 @@ async fn every_planted_fault_fails_the_suite() {
         tasks.spawn(async move { (planted, broken_laws(planted).await) });
     }
     let mut missed = Vec::new();
-    while let Some(found) = tasks.join_next().await {
-        let (planted, broken) = found.expect("a run of the suite");
+    for (planted, broken) in tasks.join_all().await {
         println!("{planted:?}: {}", broken.join("; "));
-        if !broken.iter().any(|violation| violation.starts_with(law_about(planted))) {
+        if !broken.iter().any(|violation| violation.starts_with(planted.law())) {
             missed.push((planted, broken));
         }
     }
@@ -32,41 +31,4 @@ async fn broken_laws(planted: Planted) -> Vec<String> {
         });
     }
     runs.join_all().await.into_iter().flatten().collect()
-}
-
-/// The law that a fault is about; others may notice it too.
-fn law_about(planted: Planted) -> &'static str {
-    match planted {
-        Planted::TakesLiveLeases | Planted::NeverExpires | Planted::ReadThenWrite => "exclusive",
-        Planted::PartialAcquire | Planted::LastOccupantReported => "all or none",
-        Planted::TokenFallsAfterRelease
-        | Planted::TokenFallsAfterPurge
-        | Planted::TokensFromTheClock => "rising",
-        Planted::NoTokenCheck | Planted::FutureTokensPass => "fenced",
-        Planted::LateRenewalRefused => "successor-only",
-        Planted::NoRetention
-        | Planted::EndlessRetention
-        | Planted::RetentionIsTheLease
-        | Planted::ReleaseOverwritesCompletion
-        | Planted::CompletionOverwrites
-        | Planted::RenewRevivesCompletion
-        | Planted::FingerprintLostOnCompletion => "final",
-        Planted::AcquireNotRepeatable
-        | Planted::AcquireRepeatedWithNewToken
-        | Planted::ReleaseNotRepeatable
-        | Planted::CompleteNotRepeatable => "repeatable",
-        Planted::RenewalAddsUp => "store's clock",
-        Planted::CaseInsensitive
-        | Planted::TrailingSpaceInsensitive
-        | Planted::KeyTruncatedAtNul
-        | Planted::OutcomeTruncatedAtNul
-        | Planted::OutcomeAsText
-        | Planted::ErrorBecomesValue => "exact",
-        Planted::DroppedHalfway => "droppable",
-        Planted::HoldIsTaken
-        | Planted::FingerprintIgnored
-        | Planted::NeverResolves
-        | Planted::AttemptNotCounted
-        | Planted::InterruptWaits => "held",
-    }
 }

@@ -1,6 +1,6 @@
-//! Taking keys: a look without the lock, then all of them in one transaction or none.
+//! Taking keys: a look without the lock, then all of them or none.
 
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::super::record::{Row, Standing, State, TOKEN_LIMIT};
 use super::error::Failure;
@@ -19,33 +19,30 @@ pub(super) async fn look(
     Ok(decide(requests, &rows, clock.now()).err())
 }
 
-/// Takes every key, or none.
+/// Takes every key, or none. Inside a transaction that holds the write lock, and that must be
+/// rolled back if this fails.
 pub(super) async fn take(
     connection: &mut SqliteConnection,
     requests: &[LeaseRequest],
-    clock: &Clock,
+    now: i64,
 ) -> Result<Acquired, Failure> {
-    let mut transaction = connection.begin_with("begin immediate").await?;
-    // Read after the lock is held: however long that took, the leases start now.
-    let now = clock.now();
-    let rows = row::load_all(&mut transaction, &keys(requests)).await?;
+    let rows = row::load_all(connection, &keys(requests)).await?;
     let grants = match decide(requests, &rows, now) {
         Ok(grants) => grants,
         Err(occupant) => return Ok(Acquired::Occupied(occupant)),
     };
-    let mut token = draw_tokens(&mut transaction, &rows, &grants).await?;
+    let mut token = draw_tokens(connection, &rows, &grants).await?;
     let mut leases = Vec::with_capacity(requests.len());
     for (request, grant) in requests.iter().zip(grants) {
         let lease = match grant {
-            Grant::Again(row) => extend(&mut transaction, request, row, now).await?,
+            Grant::Again(row) => extend(connection, request, row, now).await?,
             Grant::New { attempt } => {
                 token += 1;
-                insert(&mut transaction, request, token - 1, attempt, now).await?
+                insert(connection, request, token - 1, attempt, now).await?
             }
         };
         leases.push(lease);
     }
-    transaction.commit().await?;
     Ok(Acquired::Leases(leases))
 }
 

@@ -96,6 +96,20 @@ impl File {
         Ok(slot.insert(connection))
     }
 
+    /// Turns a failure into an error, and closes the connection if it may be the cause.
+    pub(super) fn settle<T>(
+        &self,
+        slot: &mut MutexGuard<'_, Option<SqliteConnection>>,
+        answer: Result<T, Failure>,
+    ) -> Result<T, StoreError> {
+        answer.map_err(|failure| {
+            if !failure.leaves_connection_usable() {
+                **slot = None;
+            }
+            failure.at(self.path())
+        })
+    }
+
     /// A further connection. The file is there; if it vanished, an empty one would be a trap.
     async fn connect(&self, role: Role) -> Result<SqliteConnection, Failure> {
         let options = self.options.clone().create_if_missing(false);

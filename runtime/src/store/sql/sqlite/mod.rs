@@ -7,6 +7,7 @@ mod purge;
 mod row;
 mod schema;
 mod update;
+mod writer;
 
 use std::fmt;
 use std::future::Future;
@@ -14,10 +15,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sqlx::SqliteConnection;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::MutexGuard;
 
 use self::connection::{File, Role, Slot};
-use self::error::Failure;
+use self::writer::{Done, Work, Writer};
 use super::super::clock::Clock;
 use crate::store::{
     Acquired, BoxFuture, Lease, LeaseRequest, Occupant, Store, StoreError, StoreErrorKind, Update,
@@ -41,9 +42,7 @@ pub struct SqliteStore {
 const READERS: usize = 2;
 
 struct Shared {
-    file: File,
-    clock: Clock,
-    writer: Slot,
+    writer: Writer,
     readers: [Slot; READERS],
     next_reader: AtomicUsize,
     schedule: purge::Schedule,
@@ -82,9 +81,7 @@ impl SqliteStore {
         let file = File::named(url)?;
         let writer = file.prepare().await.map_err(|failure| failure.at(file.path()))?;
         let shared = Shared {
-            file,
-            clock,
-            writer: Mutex::new(Some(writer)),
+            writer: Writer::new(file, clock, writer),
             readers: Default::default(),
             next_reader: AtomicUsize::new(0),
             schedule: purge::Schedule::new(),
@@ -99,7 +96,7 @@ impl SqliteStore {
     #[cfg(feature = "testing")]
     pub async fn purge(&self) -> Result<u64, StoreError> {
         let shared = Arc::clone(&self.shared);
-        to_the_end(async move { shared.purge().await }).await
+        to_the_end(async move { shared.writer.purge().await }).await
     }
 }
 
@@ -118,18 +115,11 @@ impl Store for SqliteStore {
                 return Ok(Acquired::Occupied(occupant));
             }
             let shared = Arc::clone(&self.shared);
-            let requests = requests.to_vec();
-            to_the_end(async move {
-                let mut slot = shared.writer.lock().await;
-                let answer = match shared.file.open(&mut slot, Role::Writes).await {
-                    Ok(connection) => acquire::take(connection, &requests, &shared.clock).await,
-                    Err(failure) => Err(failure),
-                };
-                let answer = shared.settle(slot, answer);
-                purge_if_due(shared);
-                answer
-            })
-            .await
+            let work = Work::Acquire(requests.to_vec());
+            match to_the_end(shared.write(work)).await? {
+                Done::Acquired(answer) => Ok(answer),
+                other => Err(mixed_up(&other)),
+            }
         })
     }
 
@@ -144,18 +134,11 @@ impl Store for SqliteStore {
                 return Ok(Vec::new());
             }
             let shared = Arc::clone(&self.shared);
-            let updates = updates.to_vec();
-            to_the_end(async move {
-                let mut slot = shared.writer.lock().await;
-                let answer = match shared.file.open(&mut slot, Role::Writes).await {
-                    Ok(connection) => update::apply(connection, &updates, &shared.clock).await,
-                    Err(failure) => Err(failure),
-                };
-                let answer = shared.settle(slot, answer);
-                purge_if_due(shared);
-                answer
-            })
-            .await
+            let work = Work::Update(updates.to_vec());
+            match to_the_end(shared.write(work)).await? {
+                Done::Updated(answer) => Ok(answer),
+                other => Err(mixed_up(&other)),
+            }
         })
     }
 }
@@ -163,15 +146,16 @@ impl Store for SqliteStore {
 impl Shared {
     /// The first occupied key, as far as can be seen without the write lock.
     async fn look(&self, requests: &[LeaseRequest]) -> Result<Option<Occupant>, StoreError> {
+        let file = self.writer.file();
         let mut slot = self.reader().await;
-        let answer = match self.file.open(&mut slot, Role::Reads).await {
-            Ok(connection) => acquire::look(connection, requests, &self.clock).await,
+        let answer = match file.open(&mut slot, Role::Reads).await {
+            Ok(connection) => acquire::look(connection, requests, self.writer.clock()).await,
             Err(failure) => Err(failure),
         };
         match answer {
             // The writer will wait for its turn and see.
             Err(failure) if failure.is_busy() => Ok(None),
-            answer => self.settle(slot, answer),
+            answer => file.settle(&mut slot, answer),
         }
     }
 
@@ -185,40 +169,23 @@ impl Shared {
         }
     }
 
-    /// Turns a failure into an error, and closes the connection if it may be the cause.
-    fn settle<T>(
-        &self,
-        mut slot: MutexGuard<'_, Option<SqliteConnection>>,
-        answer: Result<T, Failure>,
-    ) -> Result<T, StoreError> {
-        answer.map_err(|failure| {
-            if !failure.leaves_connection_usable() {
-                *slot = None;
-            }
-            failure.at(self.file.path())
-        })
-    }
-
-    async fn purge(&self) -> Result<u64, StoreError> {
-        let mut total = 0;
-        loop {
-            let mut slot = self.writer.lock().await;
-            let answer = match self.file.open(&mut slot, Role::Writes).await {
-                Ok(connection) => purge::batch(connection, self.clock.now()).await,
-                Err(failure) => Err(failure),
-            };
-            let deleted = self.settle(slot, answer)?;
-            total += deleted;
-            if deleted < purge::BATCH {
-                return Ok(total);
-            }
+    /// Does `work`, and now and then starts a purge beside it, for which nobody waits.
+    async fn write(self: Arc<Self>, work: Work) -> Result<Done, StoreError> {
+        let done = self.writer.run(work).await;
+        if self.schedule.due() {
+            tokio::spawn(async move {
+                if let Err(error) = self.writer.purge().await {
+                    tracing::debug!(%error, "old records were not deleted; the next purge will");
+                }
+            });
         }
+        done
     }
 }
 
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqliteStore").field("path", &self.shared.file.path()).finish()
+        f.debug_struct("SqliteStore").field("path", &self.shared.writer.file().path()).finish()
     }
 }
 
@@ -235,14 +202,7 @@ async fn to_the_end<T: Send + 'static>(
     }
 }
 
-/// Purges beside the caller, who does not wait for it.
-fn purge_if_due(shared: Arc<Shared>) {
-    if !shared.schedule.due() {
-        return;
-    }
-    tokio::spawn(async move {
-        if let Err(error) = shared.purge().await {
-            tracing::debug!(%error, "old records were not deleted; the next purge tries again");
-        }
-    });
+/// Cannot happen: each piece of work is answered in its kind.
+fn mixed_up(done: &Done) -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable, format!("an answer to something else: {done:?}"))
 }

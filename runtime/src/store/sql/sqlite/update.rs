@@ -2,28 +2,26 @@
 
 use std::time::Duration;
 
+use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteQueryResult;
-use sqlx::{Connection as _, SqliteConnection};
 
 use super::super::record::{Effect, Row, State, TOMBSTONE};
 use super::error::Failure;
 use super::row;
-use crate::store::clock::{Clock, millis};
+use crate::store::clock::millis;
 use crate::store::{Lease, OnInterrupted, StoredOutcome, Update, Updated};
 
-/// Applies the updates in their order, in one transaction.
+/// Applies the updates in their order. Inside a transaction that holds the write lock, and that
+/// must be rolled back if this fails.
 pub(super) async fn apply(
     connection: &mut SqliteConnection,
     updates: &[(Lease, Update)],
-    clock: &Clock,
+    now: i64,
 ) -> Result<Vec<Updated>, Failure> {
-    let mut transaction = connection.begin_with("begin immediate").await?;
-    let now = clock.now();
     let mut answers = Vec::with_capacity(updates.len());
     for (lease, update) in updates {
-        answers.push(apply_one(&mut transaction, lease, update, now).await?);
+        answers.push(apply_one(connection, lease, update, now).await?);
     }
-    transaction.commit().await?;
     Ok(answers)
 }
 

@@ -1,210 +1,21 @@
-//! The contract of a store as plainly as it can be written, with faults to plant in it.
+//! The records, and what requests and updates do to them.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use oncely::store::{
-    Acquired, AttemptId, BoxFuture, Fingerprint, Key, Lease, LeaseRequest, Occupant, OnInterrupted,
-    RecordState, Store, StoreError, StoredOutcome, Token, Update, Updated,
+    Acquired, AttemptId, Fingerprint, Key, Lease, LeaseRequest, Occupant, OnInterrupted,
+    RecordState, StoredOutcome, Token, Update, Updated,
 };
-use oncely::testing::Fixture;
 
-/// One thing that a store does wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Planted {
-    /// Updates apply whatever their token.
-    NoTokenCheck,
-    /// Updates apply under any token that is not lower than the record's.
-    FutureTokensPass,
-    /// The token starts again after a release.
-    TokenFallsAfterRelease,
-    /// The token starts again after a purge.
-    TokenFallsAfterPurge,
-    /// Tokens are the milliseconds of a clock that may step back.
-    TokensFromTheClock,
-    /// An expired lease can never be taken.
-    NeverExpires,
-    /// A lease can be taken before it expires.
-    TakesLiveLeases,
-    /// Expired `hold` records are taken like others.
-    HoldIsTaken,
-    /// Interrupted records are taken whatever their fingerprint.
-    FingerprintIgnored,
-    /// `resolve` changes nothing.
-    NeverResolves,
-    /// The keys before an occupied one stay taken.
-    PartialAcquire,
-    /// The last occupied key is reported, not the first.
-    LastOccupantReported,
-    /// A completed record is gone at once.
-    NoRetention,
-    /// A completed record is there for ever.
-    EndlessRetention,
-    /// A record's retention ends with its lease.
-    RetentionIsTheLease,
-    /// Keys are compared without case.
-    CaseInsensitive,
-    /// Keys are compared without trailing spaces.
-    TrailingSpaceInsensitive,
-    /// Keys end at NUL.
-    KeyTruncatedAtNul,
-    /// A release deletes whatever is there, completed or not.
-    ReleaseOverwritesCompletion,
-    /// A second completion replaces the first.
-    CompletionOverwrites,
-    /// A completed record is renewed back into progress.
-    RenewRevivesCompletion,
-    /// An acquire that is sent again finds itself in its way.
-    AcquireNotRepeatable,
-    /// An acquire that is sent again gets a new token.
-    AcquireRepeatedWithNewToken,
-    /// A release that is sent again is lost.
-    ReleaseNotRepeatable,
-    /// A completion that is sent again is lost.
-    CompleteNotRepeatable,
-    /// Outcomes end at NUL.
-    OutcomeTruncatedAtNul,
-    /// Outcomes are kept as text.
-    OutcomeAsText,
-    /// An error is replayed as a value.
-    ErrorBecomesValue,
-    /// A renewal after expiry is refused, though nobody came.
-    LateRenewalRefused,
-    /// A renewal adds to what remains.
-    RenewalAddsUp,
-    /// The attempt is always the first.
-    AttemptNotCounted,
-    /// The fingerprint is forgotten when the outcome is stored.
-    FingerprintLostOnCompletion,
-    /// An interruption waits for the lease to expire.
-    InterruptWaits,
-    /// Looking and taking are two steps.
-    ReadThenWrite,
-    /// A dropped acquire leaves its first key taken by nobody.
-    DroppedHalfway,
-}
-
-impl Planted {
-    /// Every fault, with the laws that it breaks first.
-    pub const ALL: &[Self] = &[
-        Self::NoTokenCheck,
-        Self::FutureTokensPass,
-        Self::TokenFallsAfterRelease,
-        Self::TokenFallsAfterPurge,
-        Self::TokensFromTheClock,
-        Self::NeverExpires,
-        Self::TakesLiveLeases,
-        Self::HoldIsTaken,
-        Self::FingerprintIgnored,
-        Self::NeverResolves,
-        Self::PartialAcquire,
-        Self::LastOccupantReported,
-        Self::NoRetention,
-        Self::EndlessRetention,
-        Self::RetentionIsTheLease,
-        Self::CaseInsensitive,
-        Self::TrailingSpaceInsensitive,
-        Self::KeyTruncatedAtNul,
-        Self::ReleaseOverwritesCompletion,
-        Self::CompletionOverwrites,
-        Self::RenewRevivesCompletion,
-        Self::AcquireNotRepeatable,
-        Self::AcquireRepeatedWithNewToken,
-        Self::ReleaseNotRepeatable,
-        Self::CompleteNotRepeatable,
-        Self::OutcomeTruncatedAtNul,
-        Self::OutcomeAsText,
-        Self::ErrorBecomesValue,
-        Self::LateRenewalRefused,
-        Self::RenewalAddsUp,
-        Self::AttemptNotCounted,
-        Self::FingerprintLostOnCompletion,
-        Self::InterruptWaits,
-        Self::ReadThenWrite,
-        Self::DroppedHalfway,
-    ];
-}
-
-/// Records in one map, shared by all handles.
-#[derive(Clone, Debug)]
-pub struct ReferenceFixture {
-    store: ReferenceStore,
-}
-
-impl ReferenceFixture {
-    /// An empty store with at most one fault.
-    pub fn new(planted: Option<Planted>) -> Self {
-        let records = Arc::new(Mutex::new(Records::new(planted)));
-        Self { store: ReferenceStore { records, planted } }
-    }
-}
-
-impl Fixture for ReferenceFixture {
-    fn store(&self) -> BoxFuture<'_, Arc<dyn Store>> {
-        Box::pin(async { Arc::new(self.store.clone()) as Arc<dyn Store> })
-    }
-
-    fn step_clock_back(&self, by: Duration) -> bool {
-        self.store.records.lock().unwrap().behind += by;
-        true
-    }
-
-    fn purge(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async { self.store.records.lock().unwrap().purge() })
-    }
-}
-
-#[derive(Clone, Debug)]
-struct ReferenceStore {
-    records: Arc<Mutex<Records>>,
-    planted: Option<Planted>,
-}
-
-impl Store for ReferenceStore {
-    fn acquire<'a>(
-        &'a self,
-        requests: &'a [LeaseRequest],
-    ) -> BoxFuture<'a, Result<Acquired, StoreError>> {
-        Box::pin(async move {
-            match self.planted {
-                Some(Planted::ReadThenWrite) => {
-                    if let Err(occupant) = self.records.lock().unwrap().look(requests) {
-                        return Ok(Acquired::Occupied(occupant));
-                    }
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                    return Ok(Acquired::Leases(self.records.lock().unwrap().take(requests)));
-                }
-                Some(Planted::DroppedHalfway) if requests.len() > 1 => {
-                    let mut stranger = requests[..1].to_vec();
-                    stranger[0].attempt_id = AttemptId::new();
-                    let looked = self.records.lock().unwrap().acquire(&stranger);
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                    if let Acquired::Leases(leases) = looked {
-                        let undo = leases.into_iter().map(|lease| (lease, Update::Release));
-                        self.records.lock().unwrap().update(&undo.collect::<Vec<_>>());
-                    }
-                }
-                _ => {}
-            }
-            Ok(self.records.lock().unwrap().acquire(requests))
-        })
-    }
-
-    fn update<'a>(
-        &'a self,
-        updates: &'a [(Lease, Update)],
-    ) -> BoxFuture<'a, Result<Vec<Updated>, StoreError>> {
-        Box::pin(async move { Ok(self.records.lock().unwrap().update(updates)) })
-    }
-}
+use super::Planted;
 
 #[derive(Debug)]
-struct Records {
+pub(super) struct Records {
     planted: Option<Planted>,
     started: Instant,
     /// How far the clock was stepped back.
-    behind: Duration,
+    pub(super) behind: Duration,
     last_token: u64,
     records: BTreeMap<String, Record>,
 }
@@ -229,7 +40,7 @@ enum State {
 }
 
 impl Records {
-    fn new(planted: Option<Planted>) -> Self {
+    pub(super) fn new(planted: Option<Planted>) -> Self {
         Self {
             planted,
             started: Instant::now(),
@@ -260,7 +71,7 @@ impl Records {
         }
     }
 
-    fn purge(&mut self) {
+    pub(super) fn purge(&mut self) {
         let now = self.now();
         let falls = self.has(Planted::TokenFallsAfterPurge);
         let before = self.records.len();
@@ -274,7 +85,7 @@ impl Records {
         }
     }
 
-    fn acquire(&mut self, requests: &[LeaseRequest]) -> Acquired {
+    pub(super) fn acquire(&mut self, requests: &[LeaseRequest]) -> Acquired {
         match self.look(requests) {
             Ok(()) => Acquired::Leases(self.take(requests)),
             Err(occupant) => {
@@ -290,14 +101,14 @@ impl Records {
         }
     }
 
-    fn look(&self, requests: &[LeaseRequest]) -> Result<(), Occupant> {
+    pub(super) fn look(&self, requests: &[LeaseRequest]) -> Result<(), Occupant> {
         let mut occupied = requests.iter().filter_map(|request| {
             let record = self.records.get(&self.name(&request.key))?;
             let state = self.in_the_way(record, request)?;
             Some(Occupant::new(request.key.clone(), record.token, record.fingerprint, state))
         });
         let found = match self.planted {
-            Some(Planted::LastOccupantReported) => occupied.last(),
+            Some(Planted::LastOccupantReported) => occupied.next_back(),
             _ => occupied.next(),
         };
         found.map_or(Ok(()), Err)
@@ -350,7 +161,7 @@ impl Records {
         }
     }
 
-    fn take(&mut self, requests: &[LeaseRequest]) -> Vec<Lease> {
+    pub(super) fn take(&mut self, requests: &[LeaseRequest]) -> Vec<Lease> {
         let now = self.now();
         requests.iter().map(|request| self.take_one(request, now)).collect()
     }
@@ -404,7 +215,7 @@ impl Records {
         Token::new(self.last_token)
     }
 
-    fn update(&mut self, updates: &[(Lease, Update)]) -> Vec<Updated> {
+    pub(super) fn update(&mut self, updates: &[(Lease, Update)]) -> Vec<Updated> {
         updates.iter().map(|(lease, update)| self.update_one(lease, update)).collect()
     }
 
