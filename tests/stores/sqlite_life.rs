@@ -1,13 +1,15 @@
 //! The store's own life: opened here and used there, dropped anywhere, purged on the side.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use oncely::store::sql::sqlite::SqliteStore;
 use oncely::store::{
-    Acquired, Key, Lease, LeaseRequest, OnInterrupted, Store, StoreErrorKind, StoredOutcome, Update,
+    Acquired, Key, Lease, LeaseRequest, OnInterrupted, Store, StoreErrorKind, StoredOutcome,
+    Update, Updated,
 };
 use oncely_tests::sqlite::SqliteFixture;
 use sqlx::{ConnectOptions, SqliteConnection};
@@ -85,21 +87,16 @@ fn a_runtime_that_stops_half_way_leaves_the_store_usable() {
 }
 
 #[test]
-fn without_a_runtime_there_is_an_error_and_no_panic() {
+fn no_runtime_is_needed_at_all() {
     let fixture = SqliteFixture::new();
-    let store = runtime().block_on(fixture.open());
-    let requests = [request("key")];
-    let mut acquire = store.acquire(&requests);
-    let answer = futures_lite_block_on(poll_fn(|context| match acquire.as_mut().poll(context) {
-        Poll::Ready(answer) => Poll::Ready(answer),
-        Poll::Pending => Poll::Pending,
-    }));
-    let error = answer.expect_err("no runtime");
-    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+    let store = park_on(fixture.open());
+    let lease = park_on(take(&store, &request("key")));
+    let answers = park_on(store.update(&[(lease, Update::Release)])).unwrap();
+    assert_eq!(answers, [Updated::Applied]);
 }
 
 /// Polls on this thread, without any runtime.
-fn futures_lite_block_on<T>(future: impl Future<Output = T>) -> T {
+fn park_on<T>(future: impl Future<Output = T>) -> T {
     struct Unpark(std::thread::Thread);
     impl std::task::Wake for Unpark {
         fn wake(self: Arc<Self>) {
@@ -107,12 +104,87 @@ fn futures_lite_block_on<T>(future: impl Future<Output = T>) -> T {
         }
     }
     let waker = Arc::new(Unpark(std::thread::current())).into();
-    let mut context = std::task::Context::from_waker(&waker);
-    let mut future = std::pin::pin!(future);
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
     loop {
         match future.as_mut().poll(&mut context) {
             Poll::Ready(value) => return value,
-            Poll::Pending => std::thread::park_timeout(Duration::from_millis(10)),
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+#[test]
+fn what_was_sent_is_done_though_its_runtime_stands_still() {
+    let fixture = SqliteFixture::new();
+    let still = runtime();
+    let store = still.block_on(fixture.open());
+    let requests = [request("key")];
+    let rival = LeaseRequest::new(requests[0].key.clone(), LONG);
+    for _ in 0..10 {
+        still.block_on(async {
+            let mut acquire = store.acquire(&requests);
+            for _ in 0..5 {
+                let poll =
+                    poll_fn(|context| Poll::Ready(acquire.as_mut().poll(context).is_ready()));
+                if poll.await {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_micros(300)).await;
+            }
+        });
+        // That runtime is there, and nobody drives it. The others go on.
+        let lease = runtime().block_on(take(&store, &requests[0]));
+        let released = runtime().block_on(store.update(&[(lease, Update::Release)])).unwrap();
+        assert_eq!(released, [Updated::Applied]);
+        let lease = runtime().block_on(take(&store, &rival));
+        runtime().block_on(store.update(&[(lease, Update::Release)])).unwrap();
+    }
+}
+
+#[test]
+fn what_was_sent_is_done_though_the_store_is_dropped() {
+    let fixture = SqliteFixture::new();
+    let store = runtime().block_on(fixture.open());
+    let lease = runtime().block_on(take(&store, &request("key")));
+    let updates = [(lease, Update::Release)];
+    runtime().block_on(async {
+        let mut release = store.update(&updates);
+        let _ = poll_fn(|context| Poll::Ready(release.as_mut().poll(context))).await;
+    });
+    drop(store);
+    runtime().block_on(async {
+        let store = fixture.open().await;
+        let rival = [request("key")];
+        let started = std::time::Instant::now();
+        while let Acquired::Occupied(occupant) = store.acquire(&rival).await.unwrap() {
+            assert!(started.elapsed() < Duration::from_secs(10), "not released: {occupant:?}");
+        }
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_corrupt_record_is_not_the_trouble_of_those_who_write_beside_it() {
+    let fixture = SqliteFixture::new();
+    let store = Arc::new(fixture.open().await);
+    let requests: Vec<_> = (0..40).map(|index| request(&index.to_string())).collect();
+    let Acquired::Leases(leases) = store.acquire(&requests).await.unwrap() else { panic!() };
+    let options: sqlx::sqlite::SqliteConnectOptions = fixture.url().parse().unwrap();
+    let mut connection = options.connect().await.unwrap();
+    sqlx::query("update oncely_records set state = 9 where token = ?")
+        .bind(leases[20].token.value() as i64)
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for (index, lease) in leases.into_iter().enumerate() {
+        let store = Arc::clone(&store);
+        tasks.spawn(async move { (index, store.update(&[(lease, Update::Release)]).await) });
+    }
+    for (index, answer) in tasks.join_all().await {
+        match answer {
+            Ok(answers) => assert_eq!((answers, index == 20), (vec![Updated::Applied], false)),
+            Err(error) => assert_eq!((error.kind(), index), (StoreErrorKind::Corrupt, 20)),
         }
     }
 }

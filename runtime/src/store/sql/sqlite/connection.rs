@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, SqliteConnection};
-use tokio::sync::{Mutex, MutexGuard};
 
 use super::error::Failure;
 use super::schema;
@@ -27,12 +26,6 @@ pub(super) enum Role {
     Reads,
     Writes,
 }
-
-/// A place for one connection: empty until it is needed, and again after the connection failed.
-///
-/// A plain connection and not one of a pool's: it lives on a thread of its own and is bound to no
-/// runtime, and a pool would have nothing to add for three of them.
-pub(super) type Slot = Mutex<Option<SqliteConnection>>;
 
 impl File {
     /// The file that `url` names, which need not exist.
@@ -63,14 +56,15 @@ impl File {
         self.options.get_filename()
     }
 
-    /// Makes the file and its tables unless they are there.
+    /// Makes the file and its tables unless they are there. Blocks the thread while another
+    /// process does the same.
     pub(super) async fn prepare(&self) -> Result<SqliteConnection, Failure> {
         let started = Instant::now();
         loop {
             // Turning write-ahead mode on does not wait for locks by itself.
             match self.try_prepare().await {
                 Err(failure) if failure.is_busy() && started.elapsed() < BUSY_TIMEOUT => {
-                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    std::thread::sleep(Duration::from_millis(10));
                 }
                 answer => return answer,
             }
@@ -86,7 +80,7 @@ impl File {
     /// The connection in `slot`, opened if there is none.
     pub(super) async fn open<'slot>(
         &self,
-        slot: &'slot mut MutexGuard<'_, Option<SqliteConnection>>,
+        slot: &'slot mut Option<SqliteConnection>,
         role: Role,
     ) -> Result<&'slot mut SqliteConnection, Failure> {
         let connection = match slot.take() {
@@ -99,12 +93,12 @@ impl File {
     /// Turns a failure into an error, and closes the connection if it may be the cause.
     pub(super) fn settle<T>(
         &self,
-        slot: &mut MutexGuard<'_, Option<SqliteConnection>>,
+        slot: &mut Option<SqliteConnection>,
         answer: Result<T, Failure>,
     ) -> Result<T, StoreError> {
         answer.map_err(|failure| {
             if !failure.leaves_connection_usable() {
-                **slot = None;
+                *slot = None;
             }
             failure.at(self.path())
         })

@@ -10,19 +10,17 @@ mod update;
 mod writer;
 
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sqlx::SqliteConnection;
-use tokio::sync::MutexGuard;
+use tokio::sync::{Mutex, MutexGuard};
 
-use self::connection::{File, Role, Slot};
-use self::writer::{Done, Work, Writer};
+use self::connection::{File, Role};
+use self::writer::Writer;
 use super::super::clock::Clock;
 use crate::store::{
-    Acquired, BoxFuture, Lease, LeaseRequest, Occupant, Store, StoreError, StoreErrorKind, Update,
-    Updated,
+    Acquired, BoxFuture, Lease, LeaseRequest, Occupant, Store, StoreError, Update, Updated,
 };
 
 /// A store in an SQLite file.
@@ -32,21 +30,21 @@ use crate::store::{
 /// machine may share the file; do not put it on a network file system. Times are the machine's
 /// wall clock. A write is on the disk before it is answered.
 ///
-/// The store belongs to no runtime: it can be opened in one and used in another. Dropping it
-/// closes the file in the background, and needs no runtime.
+/// The store belongs to no runtime: it can be opened in one, used in another, and dropped without
+/// any. It writes on a thread of its own, which closes the file when the store is dropped and what
+/// was begun is done. Writes that wait at the same time go to the disk together.
 pub struct SqliteStore {
-    shared: Arc<Shared>,
-}
-
-/// The connections that answer without the write lock.
-const READERS: usize = 2;
-
-struct Shared {
+    file: Arc<File>,
+    clock: Clock,
     writer: Writer,
-    readers: [Slot; READERS],
+    /// Each is empty until it is needed, and again after its connection failed. They are not a
+    /// pool's: a plain connection is bound to no runtime.
+    readers: [Mutex<Option<SqliteConnection>>; READERS],
     next_reader: AtomicUsize,
-    schedule: purge::Schedule,
 }
+
+/// How many connections answer without the write lock.
+const READERS: usize = 2;
 
 impl SqliteStore {
     /// Opens the file that `url` names, and makes it and its tables if they are not there.
@@ -78,15 +76,10 @@ impl SqliteStore {
     }
 
     async fn open(url: &str, clock: Clock) -> Result<Self, StoreError> {
-        let file = File::named(url)?;
-        let writer = file.prepare().await.map_err(|failure| failure.at(file.path()))?;
-        let shared = Shared {
-            writer: Writer::new(file, clock, writer),
-            readers: Default::default(),
-            next_reader: AtomicUsize::new(0),
-            schedule: purge::Schedule::new(),
-        };
-        Ok(Self { shared: Arc::new(shared) })
+        let file = Arc::new(File::named(url)?);
+        let writer = Writer::start(Arc::clone(&file), clock.clone()).await?;
+        let readers = Default::default();
+        Ok(Self { file, clock, writer, readers, next_reader: AtomicUsize::new(0) })
     }
 
     /// Deletes now what a purge may delete, and says how many records that were.
@@ -95,8 +88,29 @@ impl SqliteStore {
     /// [`StoreError`] if the store cannot tell.
     #[cfg(feature = "testing")]
     pub async fn purge(&self) -> Result<u64, StoreError> {
-        let shared = Arc::clone(&self.shared);
-        to_the_end(async move { shared.writer.purge().await }).await
+        self.writer.purge().await
+    }
+
+    /// The first occupied key, as far as can be seen without the write lock.
+    async fn look(&self, requests: &[LeaseRequest]) -> Result<Option<Occupant>, StoreError> {
+        let mut slot = self.reader().await;
+        let answer = match self.file.open(&mut slot, Role::Reads).await {
+            Ok(connection) => acquire::look(connection, requests, &self.clock).await,
+            Err(failure) => Err(failure),
+        };
+        match answer {
+            // The writer will wait for its turn and see.
+            Err(failure) if failure.is_busy() => Ok(None),
+            answer => self.file.settle(&mut slot, answer),
+        }
+    }
+
+    async fn reader(&self) -> MutexGuard<'_, Option<SqliteConnection>> {
+        if let Some(idle) = self.readers.iter().find_map(|slot| slot.try_lock().ok()) {
+            return idle;
+        }
+        let next = self.next_reader.fetch_add(1, Ordering::Relaxed) % READERS;
+        self.readers[next].lock().await
     }
 }
 
@@ -111,14 +125,9 @@ impl Store for SqliteStore {
             if requests.is_empty() {
                 return Ok(Acquired::Leases(Vec::new()));
             }
-            if let Some(occupant) = self.shared.look(requests).await? {
-                return Ok(Acquired::Occupied(occupant));
-            }
-            let shared = Arc::clone(&self.shared);
-            let work = Work::Acquire(requests.to_vec());
-            match to_the_end(shared.write(work)).await? {
-                Done::Acquired(answer) => Ok(answer),
-                other => Err(mixed_up(&other)),
+            match self.look(requests).await? {
+                Some(occupant) => Ok(Acquired::Occupied(occupant)),
+                None => self.writer.acquire(requests.to_vec()).await,
             }
         })
     }
@@ -133,76 +142,13 @@ impl Store for SqliteStore {
             if updates.is_empty() {
                 return Ok(Vec::new());
             }
-            let shared = Arc::clone(&self.shared);
-            let work = Work::Update(updates.to_vec());
-            match to_the_end(shared.write(work)).await? {
-                Done::Updated(answer) => Ok(answer),
-                other => Err(mixed_up(&other)),
-            }
+            self.writer.update(updates.to_vec()).await
         })
-    }
-}
-
-impl Shared {
-    /// The first occupied key, as far as can be seen without the write lock.
-    async fn look(&self, requests: &[LeaseRequest]) -> Result<Option<Occupant>, StoreError> {
-        let file = self.writer.file();
-        let mut slot = self.reader().await;
-        let answer = match file.open(&mut slot, Role::Reads).await {
-            Ok(connection) => acquire::look(connection, requests, self.writer.clock()).await,
-            Err(failure) => Err(failure),
-        };
-        match answer {
-            // The writer will wait for its turn and see.
-            Err(failure) if failure.is_busy() => Ok(None),
-            answer => file.settle(&mut slot, answer),
-        }
-    }
-
-    async fn reader(&self) -> MutexGuard<'_, Option<SqliteConnection>> {
-        match self.readers.iter().find_map(|slot| slot.try_lock().ok()) {
-            Some(slot) => slot,
-            None => {
-                let next = self.next_reader.fetch_add(1, Ordering::Relaxed) % READERS;
-                self.readers[next].lock().await
-            }
-        }
-    }
-
-    /// Does `work`, and now and then starts a purge beside it, for which nobody waits.
-    async fn write(self: Arc<Self>, work: Work) -> Result<Done, StoreError> {
-        let done = self.writer.run(work).await;
-        if self.schedule.due() {
-            tokio::spawn(async move {
-                if let Err(error) = self.writer.purge().await {
-                    tracing::debug!(%error, "old records were not deleted; the next purge will");
-                }
-            });
-        }
-        done
     }
 }
 
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqliteStore").field("path", &self.shared.writer.file().path()).finish()
+        f.debug_struct("SqliteStore").field("path", &self.file.path()).finish()
     }
-}
-
-/// Runs `work` to its end, even if the caller is dropped meanwhile (law *droppable*).
-async fn to_the_end<T: Send + 'static>(
-    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
-) -> Result<T, StoreError> {
-    let stopped = |message: &str| StoreError::new(StoreErrorKind::Unavailable, message);
-    let runtime = tokio::runtime::Handle::try_current()
-        .map_err(|error| stopped("a tokio runtime is needed").with_source(error))?;
-    match runtime.spawn(work).await {
-        Ok(answer) => answer,
-        Err(error) => Err(stopped("the runtime stopped before the answer").with_source(error)),
-    }
-}
-
-/// Cannot happen: each piece of work is answered in its kind.
-fn mixed_up(done: &Done) -> StoreError {
-    StoreError::new(StoreErrorKind::Unavailable, format!("an answer to something else: {done:?}"))
 }

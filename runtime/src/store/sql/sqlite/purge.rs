@@ -2,39 +2,44 @@
 
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use sqlx::SqliteConnection;
 
 use super::error::Failure;
 
-/// How many rows one write transaction deletes, so that nobody waits long behind it.
+/// How many rows one purge deletes at once, so that nobody waits long behind it.
 pub(super) const BATCH: u64 = 500;
 /// How long between purges of a store that writes little.
 const EVERY: Duration = Duration::from_secs(60);
 /// How many writes between purges of a store that writes much.
-const EVERY_WRITES: u32 = 1000;
+const EVERY_WRITES: usize = 1000;
+/// How many writes before the first purge: what gathered while nobody ran goes soon.
+const FIRST_WRITES: usize = 10;
 
-/// When the next purge is due. Only writes ask, so an idle store does nothing.
+/// When the next purge is due. It is asked after writes only, so an idle store does nothing.
 #[derive(Debug)]
 pub(super) struct Schedule {
-    last: Mutex<(Instant, u32)>,
+    last: Instant,
+    writes: usize,
 }
 
 impl Schedule {
-    /// The first purge is due soon after the start: what gathered while nobody ran goes first.
     pub(super) fn new() -> Self {
-        Self { last: Mutex::new((Instant::now(), EVERY_WRITES - 10)) }
+        Self { last: Instant::now(), writes: EVERY_WRITES - FIRST_WRITES }
     }
 
-    /// Counts a write; true if a purge is due, and then not again for a while.
+    /// Counts writes.
+    pub(super) fn count(&mut self, writes: usize) {
+        self.writes = self.writes.saturating_add(writes);
+    }
+
+    /// Whether a purge is due, until it is [`done`](Self::done).
     pub(super) fn due(&self) -> bool {
-        let mut last = self.last.lock();
-        last.1 = last.1.saturating_add(1);
-        let due = last.1 >= EVERY_WRITES || last.0.elapsed() >= EVERY;
-        if due {
-            *last = (Instant::now(), 0);
-        }
-        due
+        self.writes >= EVERY_WRITES || self.last.elapsed() >= EVERY
+    }
+
+    /// Nothing old is left, or it could not be deleted now.
+    pub(super) fn done(&mut self) {
+        *self = Self { last: Instant::now(), writes: 0 };
     }
 }
 
@@ -48,4 +53,17 @@ pub(super) async fn batch(connection: &mut SqliteConnection, now: i64) -> Result
     .execute(connection)
     .await?;
     Ok(deleted.rows_affected())
+}
+
+/// Deletes every row that is due and says how many.
+#[cfg(feature = "testing")]
+pub(super) async fn all(connection: &mut SqliteConnection, now: i64) -> Result<u64, Failure> {
+    let mut total = 0;
+    loop {
+        let deleted = batch(connection, now).await?;
+        total += deleted;
+        if deleted < BATCH {
+            return Ok(total);
+        }
+    }
 }

@@ -1,17 +1,14 @@
-//! The one connection that writes: whoever gets it does the work of all who wait for it.
+//! The one connection that writes, on a thread of its own, with all the work that waits for it.
 
-use std::collections::VecDeque;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
+use std::sync::Arc;
 
-use parking_lot::Mutex;
 use sqlx::{Connection as _, SqliteConnection};
-use tokio::sync::{MutexGuard, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
-use super::connection::{File, Role, Slot};
+use super::connection::{File, Role};
 use super::error::Failure;
-use super::{acquire, purge, update};
+use super::purge::{self, Schedule};
+use super::{acquire, update};
 use crate::store::clock::Clock;
 use crate::store::{Acquired, Lease, LeaseRequest, StoreError, StoreErrorKind, Update, Updated};
 
@@ -19,180 +16,210 @@ use crate::store::{Acquired, Lease, LeaseRequest, StoreError, StoreErrorKind, Up
 /// it, and takes as long for one piece as for many.
 const BATCH: usize = 64;
 
-/// The connection, and the work that waits for it.
+/// The way to the writer. When the last one is dropped, the writer finishes and ends.
+///
+/// The thread belongs to no runtime, so that what was sent is done to the end, whatever becomes of
+/// the future that waits for it or of the runtime that future is in (law *droppable*).
 #[derive(Debug)]
 pub(super) struct Writer {
-    file: File,
-    clock: Clock,
-    slot: Slot,
-    waiting: Mutex<VecDeque<Job>>,
+    jobs: mpsc::UnboundedSender<Job>,
 }
 
-/// An operation that writes.
+/// An operation that writes, and where its answer goes.
 #[derive(Debug)]
-pub(super) enum Work {
-    Acquire(Vec<LeaseRequest>),
-    Update(Vec<(Lease, Update)>),
+enum Job {
+    Acquire(Vec<LeaseRequest>, Reply<Acquired>),
+    Update(Vec<(Lease, Update)>, Reply<Vec<Updated>>),
+    #[cfg(feature = "testing")]
+    Purge(Reply<u64>),
 }
 
-/// What came of it.
-#[derive(Debug)]
-pub(super) enum Done {
-    Acquired(Acquired),
-    Updated(Vec<Updated>),
-}
-
-#[derive(Debug)]
-struct Job {
-    work: Work,
-    reply: oneshot::Sender<Result<Done, StoreError>>,
-}
+type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 impl Writer {
-    pub(super) fn new(file: File, clock: Clock, connection: SqliteConnection) -> Self {
-        Self { file, clock, slot: Slot::new(Some(connection)), waiting: Mutex::default() }
+    /// Starts the thread, which makes the file and its tables unless they are there.
+    pub(super) async fn start(file: Arc<File>, clock: Clock) -> Result<Self, StoreError> {
+        let failed = |error| {
+            StoreError::new(StoreErrorKind::Unavailable, "the writer's thread could not be started")
+                .with_source(error)
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(failed)?;
+        let (jobs, received) = mpsc::unbounded_channel();
+        let (started, prepared) = oneshot::channel();
+        let work = async move {
+            match file.prepare().await {
+                Err(failure) => drop(started.send(Err(failure.at(file.path())))),
+                Ok(connection) => {
+                    let connection = Some(connection);
+                    let desk = Desk { file, clock, connection, schedule: Schedule::new() };
+                    let _ = started.send(Ok(()));
+                    desk.serve(received).await;
+                }
+            }
+        };
+        std::thread::Builder::new()
+            .name("oncely-sqlite".to_owned())
+            .spawn(move || runtime.block_on(work))
+            .map_err(failed)?;
+        prepared.await.unwrap_or_else(|_| Err(ended()))?;
+        Ok(Self { jobs })
     }
 
-    pub(super) fn file(&self) -> &File {
-        &self.file
+    pub(super) async fn acquire(
+        &self,
+        requests: Vec<LeaseRequest>,
+    ) -> Result<Acquired, StoreError> {
+        self.send(|reply| Job::Acquire(requests, reply)).await
     }
 
-    pub(super) fn clock(&self) -> &Clock {
-        &self.clock
+    pub(super) async fn update(
+        &self,
+        updates: Vec<(Lease, Update)>,
+    ) -> Result<Vec<Updated>, StoreError> {
+        self.send(|reply| Job::Update(updates, reply)).await
     }
 
-    /// Does `work`, alone or together with others' work.
-    ///
-    /// Not to be dropped half-way by a caller: the work of others may be in its hands. If that
-    /// happens all the same, as when a runtime stops, they learn that nobody can tell.
-    pub(super) async fn run(&self, work: Work) -> Result<Done, StoreError> {
-        let (reply, mut answer) = oneshot::channel();
-        self.waiting.lock().push_back(Job { work, reply });
-        loop {
-            let mut slot = match self.answered_or_first(&mut answer).await {
-                Turn::Answered(answer) => return answer,
-                Turn::First(slot) => slot,
-            };
-            let jobs = {
-                let mut waiting = self.waiting.lock();
-                let count = waiting.len().min(BATCH);
-                waiting.drain(..count).collect()
-            };
-            self.run_all(&mut slot, jobs).await;
+    #[cfg(feature = "testing")]
+    pub(super) async fn purge(&self) -> Result<u64, StoreError> {
+        self.send(Job::Purge).await
+    }
+
+    async fn send<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        // If the thread is gone, so is the reply.
+        let _ = self.jobs.send(job(reply));
+        answer.await.unwrap_or_else(|_| Err(ended()))
+    }
+}
+
+fn ended() -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable, "the writer's thread has ended")
+}
+
+/// Where the writer works.
+struct Desk {
+    file: Arc<File>,
+    clock: Clock,
+    connection: Option<SqliteConnection>,
+    schedule: Schedule,
+}
+
+/// What came of a job.
+enum Done {
+    Acquired(Acquired),
+    Updated(Vec<Updated>),
+    #[cfg(feature = "testing")]
+    Purged(u64),
+}
+
+impl Desk {
+    async fn serve(mut self, mut received: mpsc::UnboundedReceiver<Job>) {
+        let mut jobs = Vec::new();
+        while received.recv_many(&mut jobs, BATCH).await > 0 {
+            self.run(std::mem::take(&mut jobs)).await;
+            // Whoever comes meanwhile waits for one batch of the purge at most.
+            while self.schedule.due() && self.purge_some().await && received.is_empty() {}
         }
     }
 
-    /// Waits until somebody has done the work, or it is on this task to do what waits.
-    async fn answered_or_first(
-        &self,
-        answer: &mut oneshot::Receiver<Result<Done, StoreError>>,
-    ) -> Turn<'_> {
-        let mut first = pin!(self.slot.lock());
-        let mut answer = pin!(answer);
-        poll_fn(|context| {
-            if let Poll::Ready(answer) = answer.as_mut().poll(context) {
-                let stopped = |_| Err(StoreError::new(StoreErrorKind::Unavailable, STOPPED));
-                return Poll::Ready(Turn::Answered(answer.unwrap_or_else(stopped)));
-            }
-            first.as_mut().poll(context).map(Turn::First)
-        })
-        .await
-    }
-
-    async fn run_all(&self, slot: &mut Guard<'_>, jobs: Vec<Job>) {
-        let (works, replies): (Vec<_>, Vec<_>) =
-            jobs.into_iter().map(|job| (job.work, job.reply)).unzip();
-        match self.together(slot, &works).await {
-            Ok(done) => {
-                for (reply, done) in replies.into_iter().zip(done) {
-                    // Whoever asked may be gone.
-                    let _ = reply.send(Ok(done));
-                }
-            }
+    /// Does the jobs in one transaction, and answers them once it is on the disk.
+    async fn run(&mut self, jobs: Vec<Job>) {
+        self.schedule.count(jobs.len());
+        match self.together(&jobs).await {
+            Ok(done) => jobs.into_iter().zip(done).for_each(|(job, done)| job.answer(done)),
             // One of them met a record that it cannot understand. That is not the others' fault.
-            Err(error) if error.kind() == StoreErrorKind::Corrupt && works.len() > 1 => {
-                for (reply, work) in replies.into_iter().zip(works) {
-                    let done = self.together(slot, std::slice::from_ref(&work)).await;
-                    let _ = reply.send(done.and_then(only));
+            Err(error) if error.kind() == StoreErrorKind::Corrupt && jobs.len() > 1 => {
+                for job in jobs {
+                    let alone = self.together(std::slice::from_ref(&job)).await;
+                    match alone.map(|mut done| done.pop()) {
+                        Ok(Some(done)) => job.answer(done),
+                        Ok(None) => {}
+                        Err(error) => job.fail(error),
+                    }
                 }
             }
             Err(error) => {
                 let (kind, message) = (error.kind(), error.to_string());
-                let copies = replies.len() - 1;
-                let copy = move || StoreError::new(kind, message.clone());
-                let errors =
-                    std::iter::once(error).chain(std::iter::repeat_with(copy).take(copies));
-                for (reply, error) in replies.into_iter().zip(errors) {
-                    let _ = reply.send(Err(error));
-                }
+                let copies = std::iter::repeat_with(|| StoreError::new(kind, message.clone()));
+                let errors = std::iter::once(error).chain(copies);
+                jobs.into_iter().zip(errors).for_each(|(job, error)| job.fail(error));
             }
         }
     }
 
-    /// All of it in one transaction, or nothing.
-    async fn together(
-        &self,
-        slot: &mut Guard<'_>,
-        works: &[Work],
-    ) -> Result<Vec<Done>, StoreError> {
-        let done = match self.file.open(slot, Role::Writes).await {
-            Ok(connection) => transact(connection, works, &self.clock).await,
+    async fn together(&mut self, jobs: &[Job]) -> Result<Vec<Done>, StoreError> {
+        let done = match self.file.open(&mut self.connection, Role::Writes).await {
+            Ok(connection) => transact(connection, jobs, &self.clock).await,
             Err(failure) => Err(failure),
         };
-        self.file.settle(slot, done)
+        self.file.settle(&mut self.connection, done)
     }
 
-    /// Deletes what nobody needs any more, and lets others write between the batches.
-    pub(super) async fn purge(&self) -> Result<u64, StoreError> {
-        let mut total = 0;
-        loop {
-            let mut slot = self.slot.lock().await;
-            let deleted = match self.file.open(&mut slot, Role::Writes).await {
-                Ok(connection) => purge::batch(connection, self.clock.now()).await,
-                Err(failure) => Err(failure),
-            };
-            let deleted = self.file.settle(&mut slot, deleted)?;
-            total += deleted;
-            if deleted < purge::BATCH {
-                return Ok(total);
+    /// Deletes a batch of old records; true if there may be more of them.
+    async fn purge_some(&mut self) -> bool {
+        let deleted = match self.file.open(&mut self.connection, Role::Writes).await {
+            Ok(connection) => purge::batch(connection, self.clock.now()).await,
+            Err(failure) => Err(failure),
+        };
+        match self.file.settle(&mut self.connection, deleted) {
+            Ok(purge::BATCH..) => true,
+            Ok(_) => {
+                self.schedule.done();
+                false
+            }
+            Err(error) => {
+                tracing::debug!(%error, "old records were not deleted; the next purge tries again");
+                self.schedule.done();
+                false
             }
         }
     }
 }
 
-type Guard<'a> = MutexGuard<'a, Option<SqliteConnection>>;
+impl Job {
+    /// Whoever asked may be gone.
+    fn answer(self, done: Done) {
+        match (self, done) {
+            (Self::Acquire(_, reply), Done::Acquired(answer)) => drop(reply.send(Ok(answer))),
+            (Self::Update(_, reply), Done::Updated(answers)) => drop(reply.send(Ok(answers))),
+            #[cfg(feature = "testing")]
+            (Self::Purge(reply), Done::Purged(deleted)) => drop(reply.send(Ok(deleted))),
+            // Each job is done in its kind. If one were not, its asker would get no answer.
+            _ => {}
+        }
+    }
 
-const STOPPED: &str = "the runtime that was writing stopped before the answer";
-
-enum Turn<'a> {
-    Answered(Result<Done, StoreError>),
-    First(Guard<'a>),
+    fn fail(self, error: StoreError) {
+        match self {
+            Self::Acquire(_, reply) => drop(reply.send(Err(error))),
+            Self::Update(_, reply) => drop(reply.send(Err(error))),
+            #[cfg(feature = "testing")]
+            Self::Purge(reply) => drop(reply.send(Err(error))),
+        }
+    }
 }
 
 async fn transact(
     connection: &mut SqliteConnection,
-    works: &[Work],
+    jobs: &[Job],
     clock: &Clock,
 ) -> Result<Vec<Done>, Failure> {
     let mut transaction = connection.begin_with("begin immediate").await?;
     // Read after the lock is held: however long that took, the leases start now.
     let now = clock.now();
-    let mut done = Vec::with_capacity(works.len());
-    for work in works {
-        done.push(match work {
-            Work::Acquire(requests) => {
+    let mut done = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        done.push(match job {
+            Job::Acquire(requests, _) => {
                 Done::Acquired(acquire::take(&mut transaction, requests, now).await?)
             }
-            Work::Update(updates) => {
+            Job::Update(updates, _) => {
                 Done::Updated(update::apply(&mut transaction, updates, now).await?)
             }
+            #[cfg(feature = "testing")]
+            Job::Purge(_) => Done::Purged(purge::all(&mut transaction, now).await?),
         });
     }
     transaction.commit().await?;
     Ok(done)
-}
-
-/// The answer to a single piece of work.
-fn only(mut done: Vec<Done>) -> Result<Done, StoreError> {
-    done.pop().ok_or_else(|| StoreError::new(StoreErrorKind::Unavailable, STOPPED))
 }
