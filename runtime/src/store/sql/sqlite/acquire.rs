@@ -115,7 +115,8 @@ async fn insert(
     let expires_at = now.saturating_add(millis(request.lease));
     sqlx::query(
         "insert into oncely_records \
-         (key, token, attempt_id, state, attempt, on_interrupted, fingerprint, expires_at, purge_at) \
+         (key, token, attempt_id, state, attempt, on_interrupted, fingerprint, expires_at, \
+         purge_at) \
          values (?, ?, ?, ?, ?, ?, ?, ?, ?) \
          on conflict (key) do update set \
          token = excluded.token, attempt_id = excluded.attempt_id, state = excluded.state, \

@@ -55,9 +55,11 @@ impl SqliteStore {
     /// the file only if it exists.
     ///
     /// # Errors
-    /// [`StoreErrorKind::Unavailable`] if the file cannot be opened or written, or another process
-    /// keeps it locked. [`StoreErrorKind::Unsupported`] if the URL names no file (use `memory:`
-    /// for that), the file is no SQLite database, or its tables were made by a later release.
+    /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if the file cannot be opened or
+    /// written, or another process keeps it locked.
+    /// [`Unsupported`](crate::store::StoreErrorKind::Unsupported) if the URL names no file (use
+    /// `memory:` for that), the file is no SQLite database, or its tables were made by a later
+    /// release.
     /// Nothing is changed in any of these cases.
     ///
     /// # Cancel safety
