@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 
 /// The rooms of the runtime, and the rooms each may look into. Imports point down only.
 const IMPORTS: &[(&str, &[&str])] = &[
-    ("lib", &["__private", "coordinator", "idempotency", "lock", "lease", "store", "model", "testing"]),
+    (
+        "lib",
+        &["__private", "coordinator", "idempotency", "lock", "lease", "store", "model", "testing"],
+    ),
     ("__private", &["coordinator", "idempotency", "lock", "lease", "store", "model"]),
     ("coordinator", &["idempotency", "lock", "lease", "store", "model"]),
     ("idempotency", &["lease", "store", "model"]),
@@ -68,7 +71,8 @@ fn the_macros_name_one_runtime_path() {
     let mut broken = Vec::new();
     for file in rust_files("macros/src") {
         for (number, line) in code_lines(&file) {
-            let mut paths = line.match_indices("::oncely::").map(|(at, path)| &line[at + path.len()..]);
+            let mut paths =
+                line.match_indices("::oncely::").map(|(at, path)| &line[at + path.len()..]);
             if paths.any(|rest| !rest.starts_with("__private")) {
                 broken.push(format!("{}:{number}: {}", file.display(), line.trim()));
             }

@@ -18,3 +18,5 @@ pub use model::{
 };
 #[cfg(feature = "macros")]
 pub use oncely_macros::{KeyPart, idempotent, with_lock};
+#[cfg(feature = "testing")]
+pub mod testing;

@@ -1,1 +1,6 @@
 //! What the test suites share: fixtures and counters.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "tests may panic")]
+
+pub mod memory;
+pub mod reference;
+pub mod sqlite;

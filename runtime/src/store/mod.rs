@@ -1,8 +1,11 @@
 //! The contract of a store: two operations, one hint and eleven laws.
 
+#[cfg(feature = "sqlite")]
+pub(crate) mod clock;
 mod connect;
 mod error;
 pub mod memory;
+mod record;
 pub mod sql;
 
 use std::fmt::Debug;
@@ -53,7 +56,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// the requests is reported. A key is free when it has no record, was released, expired as
     /// [`OnInterrupted::Rerun`] with an equal fingerprint, or completed longer ago than its
     /// retention. A record in progress under the request's own
-    /// [`attempt_id`](LeaseRequest::attempt_id) is answered with its lease again.
+    /// [`attempt_id`](LeaseRequest::attempt_id) is answered with its lease again. A request that
+    /// resolves an interrupted record and carries no fingerprint keeps the record's.
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot tell. The keys may have been taken all the same.

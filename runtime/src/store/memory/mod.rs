@@ -1,20 +1,18 @@
 //! The store of one process: for tests, and for work that need not outlive it.
 
 mod clock;
-mod record;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use self::clock::Clock;
-use self::record::{Claim, Record};
+use super::record::{Effect, Record, Standing};
 use super::{
     Acquired, BoxFuture, Key, Lease, LeaseRequest, Store, StoreError, Token, Update, Updated,
 };
@@ -62,8 +60,14 @@ impl MemoryStore {
 
     /// Steps the store's clock back, as an operator or a virtual machine might.
     #[cfg(feature = "testing")]
-    pub fn step_clock_back(&self, by: Duration) {
+    pub fn step_clock_back(&self, by: std::time::Duration) {
         self.clock.step_back(by);
+    }
+
+    /// Steps the store's clock forward.
+    #[cfg(feature = "testing")]
+    pub fn step_clock_forward(&self, by: std::time::Duration) {
+        self.clock.step_forward(by);
     }
 
     /// Removes every record whose time is over, now.
@@ -100,21 +104,19 @@ impl MemoryStore {
         shards: &mut [MutexGuard<'_, Shard>],
     ) -> Acquired {
         let now = self.clock.now();
-        let mut records = Vec::with_capacity(requests.len());
+        let mut taken = Vec::with_capacity(requests.len());
         for request in requests {
-            let claim = match shards[place(&request.key)].records.get(&request.key) {
-                Some(record) => record.claim(request, now),
-                None => Claim::first(request),
-            };
-            let (fingerprint, token, attempt) = match claim {
-                Claim::Take { attempt, fingerprint } => (fingerprint, self.next_token(), attempt),
-                Claim::Again(token, attempt, fingerprint) => (fingerprint, token, attempt),
-                Claim::Occupied(occupant) => return Acquired::Occupied(occupant),
-            };
-            records.push(Record::new(request, fingerprint, token, attempt, now));
+            let record = shards[place(&request.key)].records.get(&request.key);
+            taken.push(match Record::standing(record, request, now) {
+                Standing::Free { attempt, fingerprint } => {
+                    Record::taken(request, self.next_token(), attempt, fingerprint, now)
+                }
+                Standing::Own(record) => record.after(&Update::Renew { lease: request.lease }, now),
+                Standing::Occupied(occupant) => return Acquired::Occupied(occupant),
+            });
         }
-        let leases = requests.iter().zip(records).map(|(request, record)| {
-            let lease = record.lease(request.key.clone());
+        let leases = requests.iter().zip(taken).map(|(request, record)| {
+            let lease = record.lease(&request.key);
             shards[place(&request.key)].insert(request.key.clone(), record, now);
             lease
         });
@@ -130,16 +132,20 @@ impl MemoryStore {
         let mut shard = self.shards[self.shard_of(&lease.key)].lock();
         let now = self.clock.now();
         let Some(record) = shard.records.get_mut(&lease.key) else { return Updated::Lost };
-        let updated = record.apply(lease.token, update, now);
+        match record.effect(lease.token, update) {
+            Effect::Applies => *record = record.after(update, now),
+            Effect::Stands => return Updated::Applied,
+            Effect::Lost => return Updated::Lost,
+        }
         if !matches!(update, Update::Renew { .. }) {
             shard.announce(&lease.key);
         }
-        updated
+        Updated::Applied
     }
 }
 
 impl Shard {
-    fn insert(&mut self, key: Key, record: Record, now: Duration) {
+    fn insert(&mut self, key: Key, record: Record, now: i64) {
         if self.records.len() >= self.sweep_at {
             self.sweep(now);
         }
@@ -149,8 +155,8 @@ impl Shard {
 
     /// Removes what is over. The next sweep waits until the shard has doubled, so that each record
     /// pays for a constant share of it.
-    fn sweep(&mut self, now: Duration) {
-        self.records.retain(|_, record| !record.is_over(now));
+    fn sweep(&mut self, now: i64) {
+        self.records.retain(|_, record| record.purge_at().is_none_or(|at| at > now));
         self.watchers.retain(|_, watcher| Arc::strong_count(watcher) > 1);
         self.sweep_at = (self.records.len() * 2).max(64);
     }

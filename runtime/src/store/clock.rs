@@ -1,0 +1,48 @@
+//! The wall clock of stores whose database has none of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+#[cfg(feature = "testing")]
+use std::time::Duration;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::record::millis;
+
+/// The machine's wall clock, in milliseconds since 1970, plus an offset that tests can move.
+///
+/// Clones share the offset. Several processes compare each other's instants, so no monotonic clock
+/// would do; a wall clock may step back, and nothing here assumes that it does not.
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(not(feature = "testing"), allow(unreachable_pub))]
+pub struct Clock {
+    offset: Arc<AtomicI64>,
+}
+
+impl Clock {
+    /// Milliseconds since 1970.
+    pub(crate) fn now(&self) -> i64 {
+        let since = match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Ok(after) => millis(after),
+            Err(before) => millis(before.duration()).saturating_neg(),
+        };
+        since.saturating_add(self.offset.load(Ordering::Relaxed))
+    }
+
+    /// Moves the clock forward.
+    #[cfg(feature = "testing")]
+    pub fn step_forward(&self, by: Duration) {
+        self.step(millis(by));
+    }
+
+    /// Moves the clock back, as an operator or a time server might.
+    #[cfg(feature = "testing")]
+    pub fn step_back(&self, by: Duration) {
+        self.step(millis(by).saturating_neg());
+    }
+
+    #[cfg(feature = "testing")]
+    fn step(&self, by: i64) {
+        let moved = self.offset.load(Ordering::Relaxed).saturating_add(by);
+        self.offset.store(moved, Ordering::Relaxed);
+    }
+}

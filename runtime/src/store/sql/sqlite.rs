@@ -1,1 +1,0 @@
-//! Stores in one SQLite file.

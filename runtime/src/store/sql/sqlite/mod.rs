@@ -1,0 +1,156 @@
+//! Stores in one SQLite file, which several processes of a machine may share.
+
+mod acquire;
+mod connection;
+mod error;
+mod purge;
+mod row;
+mod schema;
+mod update;
+mod writer;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use sqlx::SqliteConnection;
+use tokio::sync::{Mutex, MutexGuard};
+
+use self::connection::{File, Role};
+use self::writer::Writer;
+use super::super::clock::Clock;
+use crate::store::{
+    Acquired, BoxFuture, Lease, LeaseRequest, Occupant, Store, StoreError, Update, Updated,
+};
+
+/// A store in an SQLite file.
+///
+/// The file may be your own database: the store keeps to its tables `oncely_records` and
+/// `oncely_meta`, and turns on write-ahead mode, which stays on. Any number of processes on one
+/// machine may share the file; do not put it on a network file system. Times are the machine's
+/// wall clock. A write is on the disk before it is answered.
+///
+/// The store belongs to no runtime: it can be opened in one, used in another, and dropped without
+/// any. It writes on a thread of its own, which closes the file when the store is dropped and what
+/// was begun is done. Writes that wait at the same time go to the disk together.
+pub struct SqliteStore {
+    file: Arc<File>,
+    clock: Clock,
+    writer: Writer,
+    /// Each is empty until it is needed, and again after its connection failed. They are not a
+    /// pool's: a plain connection is bound to no runtime.
+    readers: [Mutex<Option<SqliteConnection>>; READERS],
+    next_reader: AtomicUsize,
+}
+
+/// How many connections answer without the write lock.
+const READERS: usize = 2;
+
+impl SqliteStore {
+    /// Opens the file that `url` names, and makes it and its tables if they are not there.
+    ///
+    /// `sqlite://payments.db` and `sqlite:payments.db` are relative to the working directory,
+    /// `sqlite:///var/lib/payments.db` is absolute. A `%` in the path starts an escape: `%20` is a
+    /// space, which may also be written as itself, and `%3F` is a question mark. `?mode=rw` opens
+    /// the file only if it exists.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if the file cannot be opened or
+    /// written, or another process keeps it locked.
+    /// [`Unsupported`](crate::store::StoreErrorKind::Unsupported) if the URL names no file (use
+    /// `memory:` for that), the file is no SQLite database, or its tables were made by a later
+    /// release.
+    /// Nothing is changed in any of these cases.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves an empty file, or one with all tables.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        Self::open(url, Clock::default()).await
+    }
+
+    /// As [`connect`](Self::connect), with a clock that can be moved.
+    ///
+    /// # Errors
+    /// Those of [`connect`](Self::connect).
+    #[cfg(feature = "testing")]
+    pub async fn connect_with_clock(url: &str, clock: Clock) -> Result<Self, StoreError> {
+        Self::open(url, clock).await
+    }
+
+    async fn open(url: &str, clock: Clock) -> Result<Self, StoreError> {
+        let file = Arc::new(File::named(url)?);
+        let writer = Writer::start(Arc::clone(&file), clock.clone()).await?;
+        let readers = Default::default();
+        Ok(Self { file, clock, writer, readers, next_reader: AtomicUsize::new(0) })
+    }
+
+    /// Deletes now what a purge may delete, and says how many records that were.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot tell.
+    #[cfg(feature = "testing")]
+    pub async fn purge(&self) -> Result<u64, StoreError> {
+        self.writer.purge().await
+    }
+
+    /// The first occupied key, as far as can be seen without the write lock.
+    async fn look(&self, requests: &[LeaseRequest]) -> Result<Option<Occupant>, StoreError> {
+        let mut slot = self.reader().await;
+        let answer = match self.file.open(&mut slot, Role::Reads).await {
+            Ok(connection) => acquire::look(connection, requests, &self.clock).await,
+            Err(failure) => Err(failure),
+        };
+        match answer {
+            // The writer will wait for its turn and see.
+            Err(failure) if failure.is_busy() => Ok(None),
+            answer => self.file.settle(&mut slot, answer),
+        }
+    }
+
+    async fn reader(&self) -> MutexGuard<'_, Option<SqliteConnection>> {
+        if let Some(idle) = self.readers.iter().find_map(|slot| slot.try_lock().ok()) {
+            return idle;
+        }
+        let next = self.next_reader.fetch_add(1, Ordering::Relaxed) % READERS;
+        self.readers[next].lock().await
+    }
+}
+
+impl Store for SqliteStore {
+    /// # Cancel safety
+    /// The keys are taken or not taken, all of them; dropping the future does not stop it.
+    fn acquire<'a>(
+        &'a self,
+        requests: &'a [LeaseRequest],
+    ) -> BoxFuture<'a, Result<Acquired, StoreError>> {
+        Box::pin(async move {
+            if requests.is_empty() {
+                return Ok(Acquired::Leases(Vec::new()));
+            }
+            match self.look(requests).await? {
+                Some(occupant) => Ok(Acquired::Occupied(occupant)),
+                None => self.writer.acquire(requests.to_vec()).await,
+            }
+        })
+    }
+
+    /// # Cancel safety
+    /// The updates are applied to the end; dropping the future does not stop it.
+    fn update<'a>(
+        &'a self,
+        updates: &'a [(Lease, Update)],
+    ) -> BoxFuture<'a, Result<Vec<Updated>, StoreError>> {
+        Box::pin(async move {
+            if updates.is_empty() {
+                return Ok(Vec::new());
+            }
+            self.writer.update(updates.to_vec()).await
+        })
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").field("path", &self.file.path()).finish()
+    }
+}

@@ -1,0 +1,15 @@
+//! Every store keeps the eleven laws; and the suite that says so notices when one does not.
+
+mod planted_faults;
+
+mod reference {
+    oncely::store_laws!(oncely_tests::reference::ReferenceFixture::new(None));
+}
+
+mod memory {
+    oncely::store_laws!(oncely_tests::memory::MemoryFixture::new());
+}
+
+mod sqlite {
+    oncely::store_laws!(oncely_tests::sqlite::SqliteFixture::new());
+}
