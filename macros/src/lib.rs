@@ -5,6 +5,8 @@ mod diagnostics;
 mod expand;
 mod model;
 mod parse;
+#[cfg(test)]
+mod tests;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::{Attribute, DeriveInput, Meta, parse_macro_input};

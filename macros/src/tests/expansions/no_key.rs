@@ -1,0 +1,32 @@
+#[idempotent]
+pub async fn pay(order: u64, amount: u64) -> anyhow::Result<Receipt> {
+    charge(order, amount).await
+}
+
+// ---- expands to ----
+
+pub async fn pay(order: u64, amount: u64) -> anyhow::Result<Receipt> {
+    let call = {
+        let binding = ::oncely::__private::installed();
+        ::oncely::__private::idempotent(
+                &binding,
+                {
+                    fn here() {}
+                    ::oncely::__private::operation(::core::module_path!(), "pay", here)
+                },
+                ::core::option::Option::None,
+            )
+            .arguments(::oncely::__private::Arguments::new().with(&order).with(&amount))
+    };
+    ::oncely::__private::run_idempotent(
+            call,
+            ::oncely::__private::replays::<anyhow::Result<Receipt>>(),
+            async move {
+                match ::core::option::Option::None::<anyhow::Result<Receipt>> {
+                    ::core::option::Option::Some(never) => return never,
+                    ::core::option::Option::None => charge(order, amount).await,
+                }
+            },
+        )
+        .await
+}
