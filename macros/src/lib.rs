@@ -9,7 +9,7 @@ mod parse;
 mod tests;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use syn::{Attribute, DeriveInput, Meta, parse_macro_input};
+use syn::{Attribute, DeriveInput, Meta, parse_macro_input, parse_quote};
 
 use crate::check::{Written, check};
 use crate::diagnostics::Problems;
@@ -63,6 +63,9 @@ impl Kind {
 /// The whole way, phase by phase. With a problem on it, the function comes back as it was: what
 /// calls it still compiles, and the editor still knows it.
 fn attribute(kind: Kind, options: TokenStream, item: TokenStream) -> TokenStream {
+    if is_included(&options) {
+        return item;
+    }
     let mut problems = Problems::default();
     let mut function = match parse::item::function(item.clone()) {
         Ok(function) => function,
@@ -92,7 +95,7 @@ fn no_function(kind: Kind, item: &TokenStream, error: syn::Error, problems: &mut
     problems.report(place, what, "write it at an `async fn` that returns a `Result`");
 }
 
-/// Reads this attribute, and takes the other one off the function.
+/// Reads this attribute, and takes the options of the other one.
 fn written(
     kind: Kind,
     options: TokenStream,
@@ -101,9 +104,9 @@ fn written(
 ) -> Written {
     let mut written = Written::default();
     add(&mut written, kind, options, problems);
-    function.attributes.retain(|attribute| {
+    for attribute in &mut function.attributes {
         let Some(found) = Kind::of(attribute) else {
-            return true;
+            continue;
         };
         let twice = match found {
             Kind::Idempotent => written.idempotent.is_some(),
@@ -116,12 +119,25 @@ fn written(
             Meta::NameValue(_) => {
                 let what = format!("`#[{}]` takes options in parentheses", found.name());
                 let help = format!("write `#[{}(key = \"…\")]`", found.name());
-                problems.report(attribute, what, help);
+                problems.report(&*attribute, what, help);
             }
         }
-        false
-    });
+        include(attribute);
+    }
     written
+}
+
+/// Marks an attribute as part of the other one's plan. It stays where it is, so that its name is
+/// resolved and its import is used; when its turn comes it does nothing.
+fn include(attribute: &mut Attribute) {
+    let path = attribute.path().clone();
+    attribute.meta = parse_quote!(#path(@included));
+}
+
+fn is_included(options: &TokenStream) -> bool {
+    let mut tokens = options.clone().into_iter();
+    matches!(tokens.next(), Some(TokenTree::Punct(mark)) if mark.as_char() == '@')
+        && matches!(tokens.next(), Some(TokenTree::Ident(word)) if word == "included")
 }
 
 fn add(written: &mut Written, kind: Kind, options: TokenStream, problems: &mut Problems) {

@@ -13,6 +13,7 @@ async fn pay(order_id: u64) -> Result<(), PayError> {
 ::core::compile_error! {
     "`<order_di>` is not an argument of `pay`\n= help: did you mean `<order_id>`? the arguments are `order_id`"
 }
+#[idempotent(@included)]
 #[must_use]
 async fn pay(order_id: u64) -> Result<(), PayError> {
     Ok(())

@@ -9,6 +9,7 @@ async fn pay(&self, request: PayRequest) -> Result<Receipt, PayError> {
 // ---- expands to ----
 
 impl Payments {
+    #[with_lock(@included)]
     async fn pay(&self, request: PayRequest) -> Result<Receipt, PayError> {
         let call = {
             let binding = ::oncely::__private::installed();

@@ -9,6 +9,7 @@ async fn pay(order: u64) -> Result<(), PayError> {
 // ---- expands to ----
 
 ///Stays.
+#[oncely::idempotent(@included)]
 #[allow(clippy::unused_async)]
 async fn pay(order: u64) -> Result<(), PayError> {
     let call = {
