@@ -25,8 +25,13 @@ pub(crate) fn key_part(input: &DeriveInput) -> syn::Result<TokenStream> {
     let name = &input.ident;
     let (impl_generics, ty_generics, where_clause) = input.generics.split_for_impl();
     let predicates = where_clause.iter().flat_map(|clause| &clause.predicates);
-    // A bound on a type that has no parameters is checked at once, and underlines the field.
-    let bound = quote_spanned!(ty.span()=> #ty: ::oncely::__private::KeyPart);
+    // Without type parameters the call below already says, at the field, what it lacks.
+    let bound = input
+        .generics
+        .type_params()
+        .next()
+        .map(|_| quote_spanned!(ty.span()=> #ty: ::oncely::__private::KeyPart));
+    let part = quote_spanned!(ty.span()=> <#ty as ::oncely::__private::KeyPart>);
     Ok(quote! {
         #[automatically_derived]
         impl #impl_generics ::oncely::__private::KeyPart for #name #ty_generics
@@ -34,8 +39,8 @@ pub(crate) fn key_part(input: &DeriveInput) -> syn::Result<TokenStream> {
             #(#predicates,)*
             #bound
         {
-            fn render(&self, key: &mut ::std::string::String) {
-                ::oncely::__private::KeyPart::render(&self.#member, key);
+            fn write_key_part(&self, writer: &mut ::oncely::__private::KeyPartWriter<'_>) {
+                #part::write_key_part(&self.#member, writer);
             }
         }
     })
@@ -56,7 +61,7 @@ fn only_field(input: &DeriveInput) -> syn::Result<&Field> {
     }
 }
 
-const WRAP: &str = "wrap what stands in the key, such as `struct OrderId(u64);`";
+const WRAP: &str = "write `impl KeyPart` by hand, and give each value a text of its own";
 const NAME: &str = "name its fields in the template, such as `<order.shop>:<order.number>`";
 
 fn refused(place: Span, what: &str, help: &str) -> Error {
