@@ -9,7 +9,9 @@ mod parse;
 mod tests;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use syn::{Attribute, DeriveInput, Meta, parse_macro_input, parse_quote};
+use quote::quote;
+use syn::token::Paren;
+use syn::{Attribute, DeriveInput, MacroDelimiter, Meta, MetaList, parse_macro_input};
 
 use crate::check::{Written, check};
 use crate::diagnostics::Problems;
@@ -281,7 +283,7 @@ fn attribute(kind: Kind, options: TokenStream, item: TokenStream) -> TokenStream
         Err(error) => {
             no_function(kind, &item, error, &mut problems);
             let problems = problems.into_tokens();
-            return quote::quote!(#problems #item);
+            return quote!(#problems #item);
         }
     };
     let written = written(kind, options, &mut function, &mut problems);
@@ -289,7 +291,7 @@ fn attribute(kind: Kind, options: TokenStream, item: TokenStream) -> TokenStream
     expansion.unwrap_or_else(|| {
         let problems = problems.into_tokens();
         let function = expand::untouched(&function);
-        quote::quote!(#problems #function)
+        quote!(#problems #function)
     })
 }
 
@@ -339,8 +341,11 @@ fn written(
 /// Marks an attribute as part of the other one's plan. It stays where it is, so that its name is
 /// resolved and its import is used; when its turn comes it does nothing.
 fn include(attribute: &mut Attribute) {
-    let path = attribute.path().clone();
-    attribute.meta = parse_quote!(#path(@included));
+    attribute.meta = Meta::List(MetaList {
+        path: attribute.path().clone(),
+        delimiter: MacroDelimiter::Paren(Paren::default()),
+        tokens: quote!(@included),
+    });
 }
 
 fn is_included(options: &TokenStream) -> bool {

@@ -31,7 +31,12 @@ fn binding(function: &Function, coordinator: Option<&Expr>) -> TokenStream {
         Some(expr) => {
             let tokens = renamed(expr.to_token_stream(), function);
             let reference = quote_spanned!(span.located_at(expr.span())=> &(#tokens));
-            quote_spanned!(span=> ::oncely::__private::given(#reference))
+            let given = Ident::new("coordinator", span.located_at(expr.span()));
+            // A `match` keeps what the expression borrows for as long as the call needs it, and
+            // leaves its type open for `given` to borrow from whatever it is.
+            quote_spanned! {span=>
+                match #reference { coordinator => ::oncely::__private::given(#given) }
+            }
         }
     }
 }

@@ -66,7 +66,9 @@ impl Payments for Gateway {
             let mut note = note;
             let __ret: Result<Receipt, PayError> = {
                 let call = {
-                    let binding = ::oncely::__private::given(&(&__self.coordinator));
+                    let binding = match &(&__self.coordinator) {
+                        coordinator => ::oncely::__private::given(coordinator),
+                    };
                     ::oncely::__private::idempotent(
                             &binding,
                             {
@@ -92,14 +94,14 @@ impl Payments for Gateway {
                         call,
                         ::oncely::__private::replays::<Result<Receipt, PayError>>(),
                         async move {
-                            match ::core::option::Option::None::<
+                            if let ::core::option::Option::Some(never) = ::core::option::Option::None::<
                                 Result<Receipt, PayError>,
                             > {
-                                ::core::option::Option::Some(never) => return never,
-                                ::core::option::Option::None => {
-                                    note.push('!');
-                                    __self.charge(id, note).await
-                                }
+                                return never;
+                            }
+                            '_body: {
+                                note.push('!');
+                                __self.charge(id, note).await
                             }
                         },
                     )

@@ -47,12 +47,12 @@ impl Payments {
                 call,
                 ::oncely::__private::replays::<Result<Receipt, PayError>>(),
                 async move {
-                    match ::core::option::Option::None::<Result<Receipt, PayError>> {
-                        ::core::option::Option::Some(never) => return never,
-                        ::core::option::Option::None => {
-                            self.gateway.charge(&request).await
-                        }
+                    if let ::core::option::Option::Some(never) = ::core::option::Option::None::<
+                        Result<Receipt, PayError>,
+                    > {
+                        return never;
                     }
+                    '_body: { self.gateway.charge(&request).await }
                 },
             )
             .await

@@ -39,10 +39,12 @@ async fn pay(order: u64) -> Result<(), PayError> {
             call,
             ::oncely::__private::replays::<Result<(), PayError>>(),
             async move {
-                match ::core::option::Option::None::<Result<(), PayError>> {
-                    ::core::option::Option::Some(never) => return never,
-                    ::core::option::Option::None => Ok(()),
+                if let ::core::option::Option::Some(never) = ::core::option::Option::None::<
+                    Result<(), PayError>,
+                > {
+                    return never;
                 }
+                '_body: { Ok(()) }
             },
         )
         .await

@@ -23,10 +23,12 @@ async fn pay(order: u64) -> Result<Receipt, PayError> {
             ::oncely::__private::replays::<Result<Receipt, PayError>>()
                 .remembering(::oncely::__private::errors::<Result<Receipt, PayError>>()),
             async move {
-                match ::core::option::Option::None::<Result<Receipt, PayError>> {
-                    ::core::option::Option::Some(never) => return never,
-                    ::core::option::Option::None => charge(order).await,
+                if let ::core::option::Option::Some(never) = ::core::option::Option::None::<
+                    Result<Receipt, PayError>,
+                > {
+                    return never;
                 }
+                '_body: { charge(order).await }
             },
         )
         .await

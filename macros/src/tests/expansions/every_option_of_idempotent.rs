@@ -20,7 +20,9 @@ async fn pay(tenant: String, order: u64, clock: Clock) -> Result<(), PayError> {
 
 async fn pay(tenant: String, order: u64, clock: Clock) -> Result<(), PayError> {
     let call = {
-        let binding = ::oncely::__private::given(&(clock.coordinator()));
+        let binding = match &(clock.coordinator()) {
+            coordinator => ::oncely::__private::given(coordinator),
+        };
         ::oncely::__private::idempotent(
                 &binding,
                 ::oncely::__private::named("payments.pay"),
@@ -48,10 +50,12 @@ async fn pay(tenant: String, order: u64, clock: Clock) -> Result<(), PayError> {
                         .only(PayError::is_final),
                 ),
             async move {
-                match ::core::option::Option::None::<Result<(), PayError>> {
-                    ::core::option::Option::Some(never) => return never,
-                    ::core::option::Option::None => Ok(()),
+                if let ::core::option::Option::Some(never) = ::core::option::Option::None::<
+                    Result<(), PayError>,
+                > {
+                    return never;
                 }
+                '_body: { Ok(()) }
             },
         )
         .await

@@ -15,7 +15,9 @@ async fn transfer(from: Account, to: Account) -> Result<Option<Receipt>, Transfe
 
 async fn transfer(from: Account, to: Account) -> Result<Option<Receipt>, TransferError> {
     let call = {
-        let binding = ::oncely::__private::given(&(COORDINATOR));
+        let binding = match &(COORDINATOR) {
+            coordinator => ::oncely::__private::given(coordinator),
+        };
         ::oncely::__private::lock(
                 &binding,
                 &[
@@ -43,12 +45,12 @@ async fn transfer(from: Account, to: Account) -> Result<Option<Receipt>, Transfe
                     >(),
                 ),
             async move {
-                match ::core::option::Option::None::<
+                if let ::core::option::Option::Some(never) = ::core::option::Option::None::<
                     Result<Option<Receipt>, TransferError>,
                 > {
-                    ::core::option::Option::Some(never) => return never,
-                    ::core::option::Option::None => Ok(None),
+                    return never;
                 }
+                '_body: { Ok(None) }
             },
         )
         .await

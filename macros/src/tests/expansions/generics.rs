@@ -41,10 +41,12 @@ impl<'store, T: Item, const N: usize> Shelf<'store, T, N> {
                 call,
                 ::oncely::__private::returns::<Result<_, ShelfError>>(),
                 async move {
-                    match ::core::option::Option::None::<Result<_, ShelfError>> {
-                        ::core::option::Option::Some(never) => return never,
-                        ::core::option::Option::None => self.insert(items, label).await,
+                    if let ::core::option::Option::Some(never) = ::core::option::Option::None::<
+                        Result<_, ShelfError>,
+                    > {
+                        return never;
                     }
+                    '_body: { self.insert(items, label).await }
                 },
             )
             .await

@@ -20,12 +20,14 @@ async fn report() -> Result<(), ReportError> {
             call,
             ::oncely::__private::returns::<Result<(), ReportError>>(),
             async move {
-                match ::core::option::Option::None::<Result<(), ReportError>> {
-                    ::core::option::Option::Some(never) => return never,
-                    ::core::option::Option::None => {
-                        let rows = rows().await?;
-                        Ok(())
-                    }
+                if let ::core::option::Option::Some(never) = ::core::option::Option::None::<
+                    Result<(), ReportError>,
+                > {
+                    return never;
+                }
+                '_body: {
+                    let rows = rows().await?;
+                    Ok(())
                 }
             },
         )

@@ -22,10 +22,12 @@ pub async fn pay(order: u64, amount: u64) -> anyhow::Result<Receipt> {
             call,
             ::oncely::__private::replays::<anyhow::Result<Receipt>>(),
             async move {
-                match ::core::option::Option::None::<anyhow::Result<Receipt>> {
-                    ::core::option::Option::Some(never) => return never,
-                    ::core::option::Option::None => charge(order, amount).await,
+                if let ::core::option::Option::Some(never) = ::core::option::Option::None::<
+                    anyhow::Result<Receipt>,
+                > {
+                    return never;
                 }
+                '_body: { charge(order, amount).await }
             },
         )
         .await

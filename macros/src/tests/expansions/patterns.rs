@@ -42,12 +42,14 @@ async fn pay(
             call,
             ::oncely::__private::replays::<Result<u64, PayError>>(),
             async move {
-                match ::core::option::Option::None::<Result<u64, PayError>> {
-                    ::core::option::Option::Some(never) => return never,
-                    ::core::option::Option::None => {
-                        order += left;
-                        Ok(order)
-                    }
+                if let ::core::option::Option::Some(never) = ::core::option::Option::None::<
+                    Result<u64, PayError>,
+                > {
+                    return never;
+                }
+                '_body: {
+                    order += left;
+                    Ok(order)
                 }
             },
         )
