@@ -32,12 +32,6 @@ impl Problems {
     pub(crate) fn into_tokens(self) -> TokenStream {
         self.0.map(Error::into_compile_error).unwrap_or_default()
     }
-
-    /// The texts of the problems, in the order they were found.
-    #[cfg(test)]
-    pub(crate) fn texts(&self) -> Vec<String> {
-        self.0.iter().flatten().map(|error| error.to_string()).collect()
-    }
 }
 
 /// The sentence that points from an unknown name to the known ones.

@@ -5,15 +5,162 @@ mod diagnostics;
 mod expand;
 mod model;
 mod parse;
+#[cfg(test)]
+mod tests;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use syn::{Attribute, DeriveInput, Meta, parse_macro_input};
+use quote::quote;
+use syn::token::Paren;
+use syn::{Attribute, DeriveInput, MacroDelimiter, Meta, MetaList, parse_macro_input};
 
 use crate::check::{Written, check};
 use crate::diagnostics::Problems;
 use crate::model::Function;
 
-/// Runs a call once.
+/// Runs a call once, and replays its outcome to everyone who makes it again.
+///
+/// ```
+/// use oncely::idempotent;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize)]
+/// struct PayRequest {
+///     id: String,
+///     amount: u64,
+/// }
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Receipt {
+///     number: u64,
+/// }
+///
+/// #[idempotent(key = "pay:<request.id>")]
+/// async fn pay(request: PayRequest) -> Result<Receipt, oncely::Error> {
+///     Ok(Receipt { number: request.amount })
+/// }
+/// ```
+///
+/// The function is `async` and returns `Result<T, E>`, where `T: Serialize + DeserializeOwned` and
+/// `E: From<oncely::Error>`. Its signature stays as it is. It may be a method, a method of a
+/// trait, one under `#[async_trait]`, and generic. Beside [`macro@with_lock`] both make one plan,
+/// whatever their order: a replay takes no lock.
+///
+/// # Which calls are the same
+///
+/// `key = "template"`: calls of this function with the same key. A placeholder is an argument
+/// `<id>`, a field path `<request.order.id>` or `<self.tenant>`, or a position `<0>`; `<<` and
+/// `>>` are the brackets themselves. Without `key`, calls with the same arguments.
+///
+/// `skip(argument, …)`: leaves arguments out of the comparison: clients, clocks, trace ids. The
+/// same key with other arguments, of those that are left, is refused as `KeyReused`.
+///
+/// `scope = "template"`: keeps callers apart. The same key of two users never meets.
+///
+/// `operation = "name"`: the name under which outcomes are stored. The default is made of module,
+/// type and function, so set it before renaming one of them.
+///
+/// ```
+/// # use oncely::idempotent;
+/// # #[derive(Clone)] struct Client;
+/// #[idempotent(
+///     key = "refund:<order_id>",
+///     scope = "<user_id>",
+///     skip(client),
+///     operation = "payments.refund"
+/// )]
+/// async fn refund(client: &Client, user_id: u64, order_id: u64) -> Result<(), oncely::Error> {
+///     Ok(())
+/// }
+/// ```
+///
+/// # How long
+///
+/// Durations are texts with units: `ms`, `s`, `m`, `h`, `d`, and rows of them such as `"1h30m"`.
+///
+/// | option | default | |
+/// |---|---|---|
+/// | `retention` | `"24h"` | how long the outcome replays |
+/// | `lease` | `"30s"` | how long a silent holder keeps the key; renewed while the body runs |
+/// | `max_hold` | `"1h"` | renewal stops after this |
+/// | `wait` | `"10s"` | how long a duplicate waits for its running twin; `"0s"` answers at once |
+///
+/// ```
+/// # use oncely::idempotent;
+/// #[idempotent(retention = "7d", lease = "10s", max_hold = "5m", wait = "0s")]
+/// async fn import(file: String) -> Result<u64, oncely::Error> {
+///     Ok(0)
+/// }
+/// ```
+///
+/// # When something goes wrong
+///
+/// `remember_errors`: errors are outcomes too, stored and replayed as the same typed error, for
+/// which `E: Serialize + DeserializeOwned`. `remember_errors = path`: only those for which the
+/// function `fn(&E) -> bool` says so. Otherwise an error frees the key.
+///
+/// `on_interrupted = "rerun"` (the default) or `"hold"`: after a crash, a panic or a dropped
+/// future the next call runs the body again (at least once), or is refused until someone resolves
+/// it (at most once).
+///
+/// `on_store_error = "refuse"` (the default) or `"run"`: when the store cannot be reached before
+/// the body starts, fail, or run without protection.
+///
+/// `detached`: the body finishes and is recorded even if the caller is dropped. All arguments own
+/// their data.
+///
+/// ```
+/// # use oncely::idempotent;
+/// # use serde::{Deserialize, Serialize};
+/// #[derive(Serialize, Deserialize)]
+/// enum PayError {
+///     Declined,
+///     Refused,
+/// }
+///
+/// impl PayError {
+///     fn is_final(&self) -> bool {
+///         matches!(self, Self::Declined)
+///     }
+/// }
+///
+/// impl From<oncely::Error> for PayError {
+///     fn from(_: oncely::Error) -> Self {
+///         Self::Refused
+///     }
+/// }
+///
+/// #[idempotent(
+///     key = "pay:<order_id>",
+///     remember_errors = PayError::is_final,
+///     on_interrupted = "hold",
+///     on_store_error = "refuse",
+///     detached
+/// )]
+/// async fn pay(order_id: u64) -> Result<u64, PayError> {
+///     Ok(order_id)
+/// }
+/// ```
+///
+/// # Where
+///
+/// `coordinator = expr`: which coordinator to ask. Arguments and `self` can be named. Without it,
+/// the one of the scope, then the installed one.
+///
+/// ```
+/// # use oncely::{Coordinator, idempotent};
+/// struct Payments {
+///     coordinator: Coordinator,
+/// }
+///
+/// impl Payments {
+///     #[idempotent(key = "pay:<order_id>", coordinator = &self.coordinator)]
+///     async fn pay(&self, order_id: u64) -> Result<(), oncely::Error> {
+///         Ok(())
+///     }
+/// }
+/// ```
+///
+/// `tx = …` and `begin(tx = …)` are reserved for stores of SQL databases, and do not compile yet.
 #[proc_macro_attribute]
 pub fn idempotent(
     options: proc_macro::TokenStream,
@@ -23,6 +170,60 @@ pub fn idempotent(
 }
 
 /// Runs one call at a time.
+///
+/// ```
+/// use oncely::with_lock;
+///
+/// #[with_lock(key = "order:<order_id>", wait = "2s")]
+/// async fn ship(order_id: u64) -> Result<(), oncely::Error> {
+///     Ok(())
+/// }
+/// ```
+///
+/// The function is `async` and returns `Result<T, E>`, where `E: From<oncely::Error>`. Its
+/// signature stays as it is. Lock keys are global to the namespace of the coordinator: two
+/// functions with the same key exclude each other. Beside [`macro@idempotent`] both make one plan,
+/// whatever their order.
+///
+/// `key = "template"` names the lock, and `keys = ["…", "…"]` names several, taken together: all
+/// or none, in any order, without a deadlock. Templates are those of [`macro@idempotent`]; one
+/// without a placeholder is a lock for every call.
+///
+/// ```
+/// # use oncely::with_lock;
+/// #[with_lock(keys = ["account:<from>", "account:<to>"])]
+/// async fn transfer(from: u64, to: u64, amount: u64) -> Result<(), oncely::Error> {
+///     Ok(())
+/// }
+/// ```
+///
+/// `on_busy = "fail"` (the default) or `"skip"`: past `wait`, a busy lock is the error `LockBusy`,
+/// or the value `Ok(None)`, for which the function returns `Result<Option<T>, E>`.
+///
+/// ```
+/// # use oncely::with_lock;
+/// #[with_lock(key = "nightly report", wait = "0s", on_busy = "skip")]
+/// async fn report() -> Result<Option<String>, oncely::Error> {
+///     Ok(Some(String::new()))
+/// }
+/// ```
+///
+/// `lease`, `max_hold`, `wait`, `on_store_error` and `coordinator` are as for
+/// [`macro@idempotent`].
+///
+/// ```
+/// # use oncely::{Coordinator, with_lock};
+/// #[with_lock(
+///     key = "stock:<article>",
+///     lease = "10s",
+///     max_hold = "1m",
+///     on_store_error = "run",
+///     coordinator = coordinator
+/// )]
+/// async fn restock(coordinator: &Coordinator, article: u64) -> Result<(), oncely::Error> {
+///     Ok(())
+/// }
+/// ```
 #[proc_macro_attribute]
 pub fn with_lock(
     options: proc_macro::TokenStream,
@@ -31,7 +232,19 @@ pub fn with_lock(
     attribute(Kind::WithLock, options.into(), item.into()).into()
 }
 
-/// Lets a newtype stand in a key.
+/// Lets a newtype stand in a key, spelt as what it wraps.
+///
+/// ```
+/// use oncely::{KeyPart, with_lock};
+///
+/// #[derive(KeyPart)]
+/// struct OrderId(u64);
+///
+/// #[with_lock(key = "order:<id>")]
+/// async fn ship(id: OrderId) -> Result<(), oncely::Error> {
+///     Ok(())
+/// }
+/// ```
 #[proc_macro_derive(KeyPart)]
 pub fn key_part(item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let input = parse_macro_input!(item as DeriveInput);
@@ -61,13 +274,16 @@ impl Kind {
 /// The whole way, phase by phase. With a problem on it, the function comes back as it was: what
 /// calls it still compiles, and the editor still knows it.
 fn attribute(kind: Kind, options: TokenStream, item: TokenStream) -> TokenStream {
+    if is_included(&options) {
+        return item;
+    }
     let mut problems = Problems::default();
     let mut function = match parse::item::function(item.clone()) {
         Ok(function) => function,
         Err(error) => {
             no_function(kind, &item, error, &mut problems);
             let problems = problems.into_tokens();
-            return quote::quote!(#problems #item);
+            return quote!(#problems #item);
         }
     };
     let written = written(kind, options, &mut function, &mut problems);
@@ -75,7 +291,7 @@ fn attribute(kind: Kind, options: TokenStream, item: TokenStream) -> TokenStream
     expansion.unwrap_or_else(|| {
         let problems = problems.into_tokens();
         let function = expand::untouched(&function);
-        quote::quote!(#problems #function)
+        quote!(#problems #function)
     })
 }
 
@@ -90,7 +306,7 @@ fn no_function(kind: Kind, item: &TokenStream, error: syn::Error, problems: &mut
     problems.report(place, what, "write it at an `async fn` that returns a `Result`");
 }
 
-/// Reads this attribute, and takes the other one off the function.
+/// Reads this attribute, and takes the options of the other one.
 fn written(
     kind: Kind,
     options: TokenStream,
@@ -99,9 +315,9 @@ fn written(
 ) -> Written {
     let mut written = Written::default();
     add(&mut written, kind, options, problems);
-    function.attributes.retain(|attribute| {
+    for attribute in &mut function.attributes {
         let Some(found) = Kind::of(attribute) else {
-            return true;
+            continue;
         };
         let twice = match found {
             Kind::Idempotent => written.idempotent.is_some(),
@@ -114,12 +330,28 @@ fn written(
             Meta::NameValue(_) => {
                 let what = format!("`#[{}]` takes options in parentheses", found.name());
                 let help = format!("write `#[{}(key = \"…\")]`", found.name());
-                problems.report(attribute, what, help);
+                problems.report(&*attribute, what, help);
             }
         }
-        false
-    });
+        include(attribute);
+    }
     written
+}
+
+/// Marks an attribute as part of the other one's plan. It stays where it is, so that its name is
+/// resolved and its import is used; when its turn comes it does nothing.
+fn include(attribute: &mut Attribute) {
+    attribute.meta = Meta::List(MetaList {
+        path: attribute.path().clone(),
+        delimiter: MacroDelimiter::Paren(Paren::default()),
+        tokens: quote!(@included),
+    });
+}
+
+fn is_included(options: &TokenStream) -> bool {
+    let mut tokens = options.clone().into_iter();
+    matches!(tokens.next(), Some(TokenTree::Punct(mark)) if mark.as_char() == '@')
+        && matches!(tokens.next(), Some(TokenTree::Ident(word)) if word == "included")
 }
 
 fn add(written: &mut Written, kind: Kind, options: TokenStream, problems: &mut Problems) {

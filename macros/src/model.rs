@@ -58,7 +58,7 @@ pub(crate) struct Timing {
     pub(crate) max_hold: Slot<Duration>,
     pub(crate) wait: Slot<Duration>,
     pub(crate) on_store_error: Slot<OnStoreError>,
-    pub(crate) tx: Slot<()>,
+    pub(crate) tx: Slot<Expr>,
     pub(crate) coordinator: Slot<Expr>,
 }
 

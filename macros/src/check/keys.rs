@@ -5,6 +5,7 @@ use quote::{ToTokens, quote_spanned};
 use syn::LitStr;
 use syn::parse_str;
 
+use super::Fingerprinted;
 use crate::diagnostics::{Problems, enumerate, nearest};
 use crate::model::{Function, Idempotent, Part, Placeholder, Root, Slot, Template};
 
@@ -47,7 +48,7 @@ pub(super) fn resolved(
 pub(super) fn varies(
     function: &Function,
     idempotent: &Idempotent,
-    fingerprinted: &[Ident],
+    fingerprinted: &[Fingerprinted],
     problems: &mut Problems,
 ) {
     let name = &function.signature.ident;
@@ -155,6 +156,7 @@ fn root<'function>(
                 format!("`<{text}>` is past the arguments of `{name}`"),
                 match function.arguments.len() {
                     0 => "it has none besides `self`".to_owned(),
+                    1 => "the only one is `<0>`".to_owned(),
                     count => format!("they are `<0>` to `<{}>`", count - 1),
                 },
             ),

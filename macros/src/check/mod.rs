@@ -50,12 +50,19 @@ pub(crate) struct Once {
     pub(crate) operation: Option<LitStr>,
     pub(crate) key: Option<Key>,
     pub(crate) scope: Option<Key>,
-    pub(crate) arguments: Vec<Ident>,
+    pub(crate) arguments: Vec<Fingerprinted>,
     pub(crate) retention: Option<Duration>,
     pub(crate) limits: Limits,
     pub(crate) remember: Option<RememberErrors>,
     pub(crate) hold_when_interrupted: bool,
     pub(crate) detached: bool,
+}
+
+/// A name that takes part in the fingerprint.
+pub(crate) struct Fingerprinted {
+    pub(crate) name: Ident,
+    /// Whether it is a reference already, to be passed as it is.
+    pub(crate) is_reference: bool,
 }
 
 /// Run one at a time.

@@ -2,8 +2,9 @@
 
 use proc_macro2::Ident;
 use quote::ToTokens;
-use syn::{GenericArgument, PathArguments, Type};
+use syn::{Expr, GenericArgument, Pat, PathArguments, Type};
 
+use super::Fingerprinted;
 use crate::diagnostics::{Problems, instead};
 use crate::model::{Argument, Body, Function, Idempotent};
 use crate::parse::item::bare;
@@ -79,7 +80,8 @@ pub(super) fn owned(function: &Function, returns: &Type, problems: &mut Problems
 pub(super) fn arguments(function: &Function, idempotent: &Idempotent, problems: &mut Problems) {
     skipped(function, idempotent, problems);
     for argument in &function.arguments {
-        if is_mutable(argument) && !is_skipped(argument, idempotent) {
+        let left_out = argument.bindings.iter().all(|name| is_left_out(name, idempotent));
+        if is_mutable(argument) && !left_out {
             let name = argument.pattern.to_token_stream();
             let what = format!("`{name}` is `&mut`: a replay could not repeat what is done to it");
             let help = match argument.bindings.first() {
@@ -94,20 +96,25 @@ pub(super) fn arguments(function: &Function, idempotent: &Idempotent, problems: 
     }
 }
 
-/// The names that are fingerprinted: all arguments but `self` and the skipped ones.
-pub(super) fn fingerprinted(function: &Function, idempotent: &Idempotent) -> Vec<Ident> {
-    let skipped: Vec<&Ident> = idempotent.skip.value.iter().flatten().collect();
-    let names = function.arguments.iter().flat_map(|argument| &argument.bindings);
-    names.filter(|name| !skipped.contains(name)).cloned().collect()
+/// What is fingerprinted: all arguments but `self`, the transaction and the skipped ones.
+pub(super) fn fingerprinted(function: &Function, idempotent: &Idempotent) -> Vec<Fingerprinted> {
+    let counted = function.arguments.iter().flat_map(|argument| {
+        let is_reference = matches!(argument.pattern, Pat::Ident(_))
+            && matches!(bare(&argument.ty), Type::Reference(_));
+        let names = argument.bindings.iter().filter(|name| !is_left_out(name, idempotent));
+        names.map(move |name| Fingerprinted { name: name.clone(), is_reference })
+    });
+    counted.collect()
+}
+
+fn is_left_out(name: &Ident, idempotent: &Idempotent) -> bool {
+    let is_transaction = |tx: &Expr| matches!(tx, Expr::Path(path) if path.path.is_ident(name));
+    idempotent.skip.value.iter().flatten().any(|skipped| skipped == name)
+        || idempotent.timing.tx.value.as_ref().is_some_and(is_transaction)
 }
 
 fn is_mutable(argument: &Argument) -> bool {
     matches!(bare(&argument.ty), Type::Reference(reference) if reference.mutability.is_some())
-}
-
-fn is_skipped(argument: &Argument, idempotent: &Idempotent) -> bool {
-    let skipped: Vec<&Ident> = idempotent.skip.value.iter().flatten().collect();
-    argument.bindings.iter().all(|name| skipped.contains(&name))
 }
 
 fn skipped(function: &Function, idempotent: &Idempotent, problems: &mut Problems) {

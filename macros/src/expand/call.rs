@@ -5,7 +5,7 @@ use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Expr, LitStr};
 
-use crate::check::{Exclusive, Guarded, Key, Limits, Once, Piece, Work};
+use crate::check::{Exclusive, Fingerprinted, Guarded, Key, Limits, Once, Piece, Work};
 use crate::model::{Duration, Function};
 
 /// The content of the block that makes the call. Whatever it borrows of the arguments is given
@@ -31,7 +31,12 @@ fn binding(function: &Function, coordinator: Option<&Expr>) -> TokenStream {
         Some(expr) => {
             let tokens = renamed(expr.to_token_stream(), function);
             let reference = quote_spanned!(span.located_at(expr.span())=> &(#tokens));
-            quote_spanned!(span=> ::oncely::__private::given(#reference))
+            let given = Ident::new("coordinator", span.located_at(expr.span()));
+            // A `match` keeps what the expression borrows for as long as the call needs it, and
+            // leaves its type open for `given` to borrow from whatever it is.
+            quote_spanned! {span=>
+                match #reference { coordinator => ::oncely::__private::given(#given) }
+            }
         }
     }
 }
@@ -113,13 +118,15 @@ fn operation(function: &Function, operation: Option<&LitStr>) -> TokenStream {
     }
 }
 
-fn arguments(names: &[Ident]) -> TokenStream {
+fn arguments(arguments: &[Fingerprinted]) -> TokenStream {
     let span = Span::mixed_site();
     // An argument that cannot be fingerprinted is underlined where it is declared.
-    let with = names.iter().map(|name| {
-        let place = span.located_at(name.span());
-        let reference = quote_spanned!(place=> &#name);
-        quote_spanned!(span=> .with(#reference))
+    let with = arguments.iter().map(|Fingerprinted { name, is_reference }| {
+        let borrow = (!is_reference).then(|| {
+            let place = span.located_at(name.span());
+            quote_spanned!(place=> &)
+        });
+        quote_spanned!(span=> .with(#borrow #name))
     });
     quote_spanned! {span=>
         .arguments(::oncely::__private::Arguments::new() #(#with)*)

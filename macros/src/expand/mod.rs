@@ -5,7 +5,7 @@ mod key_part;
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{GenericArgument, PathArguments, Type, TypeInfer};
+use syn::{GenericArgument, Lifetime, PathArguments, Type, TypeInfer};
 
 use crate::check::{Guarded, Work};
 use crate::model::{Body, Boxed, Function};
@@ -131,20 +131,23 @@ fn ends(ty: &Type) -> (Span, Span) {
     (first, last)
 }
 
-/// The body beside a return that never happens. It tells the block its type beforehand: `?` and
-/// `return` need it, and errors then point at the expression that is wrong. The body keeps its
-/// own braces and comes first in them, so that lints see it as it was written.
+/// The body behind a return that never happens. It tells the block its type beforehand: `?`,
+/// `return` and coercions need it, and errors then point at the expression that is wrong.
+///
+/// The body keeps its own braces, so that items at its head still come before all statements. The
+/// label keeps the compiler from calling those braces superfluous.
 fn typed(returns: &Type, body: &Group) -> TokenStream {
     let span = Span::mixed_site();
     let (declared, _) = ends(returns);
     let never = Ident::new("never", span);
     let returned = Ident::new("never", declared);
     let leave = quote_spanned!(declared=> return #returned);
+    let label = Lifetime::new("'_body", span.located_at(body.span()));
     quote_spanned! {span=>
-        match ::core::option::Option::None::<#returns> {
-            ::core::option::Option::Some(#never) => #leave,
-            ::core::option::Option::None => #body
+        if let ::core::option::Option::Some(#never) = ::core::option::Option::None::<#returns> {
+            #leave;
         }
+        #label: #body
     }
 }
 

@@ -46,11 +46,10 @@ pub(crate) fn args(tokens: TokenStream, problems: &mut Problems) -> Vec<Arg> {
 
 fn arg(input: ParseStream<'_>, problems: &mut Problems) -> Option<Arg> {
     let Ok(name) = input.call(Ident::parse_any) else {
-        no_name(input, problems);
-        return None;
+        return no_name(input, problems);
     };
     let value = if input.peek(Token![=]) {
-        assigned(input)
+        assigned(input, &name, problems)
     } else if input.peek(token::Paren) {
         list(input)
     } else {
@@ -63,10 +62,12 @@ fn arg(input: ParseStream<'_>, problems: &mut Problems) -> Option<Arg> {
     Some(Arg { name, value })
 }
 
-fn assigned(input: ParseStream<'_>) -> syn::Result<Value> {
+fn assigned(input: ParseStream<'_>, name: &Ident, problems: &mut Problems) -> syn::Result<Value> {
     input.parse::<Token![=]>()?;
     if input.is_empty() || input.peek(Token![,]) {
-        return Err(input.error("a value is missing after `=`"));
+        let what = format!("`{name}` needs a value");
+        problems.report(name, what, format_args!("write `{name} = …`, or leave it out"));
+        return Ok(Value::Unreadable);
     }
     Ok(Value::Is(input.parse()?))
 }
@@ -78,15 +79,15 @@ fn list(input: ParseStream<'_>) -> syn::Result<Value> {
 }
 
 /// What stands where the name of an option should.
-fn no_name(input: ParseStream<'_>, problems: &mut Problems) {
-    match input.parse::<LitStr>() {
-        Ok(literal) => problems.report(
-            &literal,
-            "this text does not say which option it is",
-            format_args!("write `key = {:?}`", literal.value()),
-        ),
-        Err(_) => problems.push(input.error("an option is a name, such as `key = \"…\"`")),
-    }
+fn no_name(input: ParseStream<'_>, problems: &mut Problems) -> Option<Arg> {
+    let literal = input.parse::<LitStr>().map_err(|_| {
+        problems.push(input.error("an option is a name, such as `key = \"…\"`"));
+    });
+    let literal = literal.ok()?;
+    let help = format!("write `key = {:?}`", literal.value());
+    problems.report(&literal, "this text does not say which option it is", help);
+    // Most likely it is the key, and nobody needs to hear that one is missing.
+    Some(Arg { name: Ident::new("key", literal.span()), value: Value::Unreadable })
 }
 
 /// Goes past the comma that ends an option, over whatever does not belong to it.

@@ -1,6 +1,7 @@
 //! The options of both attributes: which there are, and what value each takes.
 
 use proc_macro2::{Ident, TokenStream};
+use quote::ToTokens;
 use syn::{Expr, LitStr};
 
 use super::args::{Arg, Value, args, elements, names, text};
@@ -93,7 +94,7 @@ fn timing(timing: &mut Timing, arg: Arg, problems: &mut Problems) -> Option<Arg>
             let choices = [("refuse", OnStoreError::Refuse), ("run", OnStoreError::Run)];
             set_once(&mut timing.on_store_error, arg, choice(&choices), problems);
         }
-        "tx" => set_once(&mut timing.tx, arg, read_nothing, problems),
+        "tx" => set_once(&mut timing.tx, arg, read_expr, problems),
         "coordinator" => set_once(&mut timing.coordinator, arg, read_expr, problems),
         _ => return Some(arg),
     }
@@ -304,9 +305,18 @@ fn read_expr(name: &Ident, value: Value, problems: &mut Problems) -> Option<Expr
 
 fn read_names(name: &Ident, value: Value, problems: &mut Problems) -> Option<Vec<Ident>> {
     let help = format!("write `{name}(client, trace_id)`");
-    let Value::List(tokens) = value else {
-        problems.report(name, format_args!("`{name}` takes a list of arguments"), help);
-        return None;
+    let tokens = match value {
+        Value::List(tokens) => tokens,
+        Value::Is(expr) => {
+            let what = format!("`{name}` takes a list of arguments");
+            let help = format!("write `{name}({})`", expr.to_token_stream());
+            problems.report(name, what, help);
+            return None;
+        }
+        Value::None | Value::Unreadable => {
+            problems.report(name, format_args!("`{name}` takes a list of arguments"), help);
+            return None;
+        }
     };
     match names(tokens) {
         Ok(names) if !names.is_empty() => Some(names),

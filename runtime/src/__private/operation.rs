@@ -25,6 +25,10 @@ pub fn method<S: ?Sized, H>(module: &'static str, function: &'static str, _here:
 /// shop::<Till as Counter>::pay    a function of a trait
 /// ```
 fn name(module: &str, function: &str, here: &str, this: Option<&str>) -> String {
+    // The compiler writes keywords raw in the path of a module and plain in that of a type, and
+    // prints asynchronous bodies as closures.
+    let module = &*module.replace("r#", "");
+    let here = &*here.replace("::{{closure}}", "");
     let owner = match (Owner::of(module, function, here), this) {
         (Owner::Trait { of, .. }, Some(this)) | (Owner::Trait { this, of }, None) => {
             format!("::<{} as {}>", local(module, this), local(module, of))
@@ -58,7 +62,7 @@ enum Owner<'path> {
 
 impl<'path> Owner<'path> {
     fn of(module: &str, function: &str, here: &'path str) -> Self {
-        let path = parent(here);
+        let path = here.rsplit_once("::").map_or(here, |(path, _)| path);
         let path = path.strip_suffix(function).unwrap_or(path);
         let path = path.strip_suffix("::").unwrap_or(path);
         if path == module {
@@ -76,15 +80,6 @@ impl<'path> Owner<'path> {
             None => Self::Path(path),
         }
     }
-}
-
-/// The path of the function around `here`: an asynchronous body is printed as a closure.
-fn parent(here: &str) -> &str {
-    let mut path = here.rsplit_once("::").map_or(here, |(path, _)| path);
-    while let Some(shorter) = path.strip_suffix("::{{closure}}") {
-        path = shorter;
-    }
-    path
 }
 
 /// `A as B` outside of all brackets.
@@ -216,6 +211,13 @@ mod tests {
     fn asynchronous_bodies_do_not_show() {
         let here = "shop::pay::{{closure}}::{{closure}}::here";
         assert_eq!(name("shop", "pay", here, None), "shop::pay");
+        let nested = "shop::main::{{closure}}::pay::{{closure}}::here";
+        assert_eq!(name("shop", "pay", nested, None), "shop::main::pay");
+    }
+
+    #[test]
+    fn keywords_are_written_plain() {
+        assert_eq!(name("shop::r#type", "fn", "shop::type::fn::here", None), "shop::type::fn");
     }
 
     #[test]

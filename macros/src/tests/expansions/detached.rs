@@ -1,0 +1,35 @@
+#[idempotent(detached, remember_errors)]
+async fn pay(order: u64) -> Result<Receipt, PayError> {
+    charge(order).await
+}
+
+// ---- expands to ----
+
+async fn pay(order: u64) -> Result<Receipt, PayError> {
+    let call = {
+        let binding = ::oncely::__private::installed();
+        ::oncely::__private::idempotent(
+                &binding,
+                {
+                    fn here() {}
+                    ::oncely::__private::operation(::core::module_path!(), "pay", here)
+                },
+                ::core::option::Option::None,
+            )
+            .arguments(::oncely::__private::Arguments::new().with(&order))
+    };
+    ::oncely::__private::run_idempotent_detached(
+            call,
+            ::oncely::__private::replays::<Result<Receipt, PayError>>()
+                .remembering(::oncely::__private::errors::<Result<Receipt, PayError>>()),
+            async move {
+                if let ::core::option::Option::Some(never) = ::core::option::Option::None::<
+                    Result<Receipt, PayError>,
+                > {
+                    return never;
+                }
+                '_body: { charge(order).await }
+            },
+        )
+        .await
+}
