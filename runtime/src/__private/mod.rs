@@ -6,14 +6,12 @@ mod run;
 
 pub use self::operation::{method, operation};
 pub use self::returns::{
-    Errors, Fingerprintable, FromOncely, IsResult, Rememberable, Replays, Returns, Skippable,
-    Storable, errors, replays, returns, skipped,
+    Arguments, Errors, Fingerprintable, FromOncely, IsResult, Rememberable, Replays, Returns,
+    Skippable, Storable, errors, replays, returns, skipped,
 };
 pub use self::run::{
     given, idempotent, installed, lock, named, run_idempotent, run_idempotent_detached, run_lock,
 };
 pub use crate::coordinator::Binding;
 pub use crate::idempotency::{Codec, ErrorPolicy, IsFinal};
-pub use crate::model::{
-    Arguments, KeyPart, KeyPartWriter, OnInterrupted, OnStoreError, Operation, Piece,
-};
+pub use crate::model::{KeyPart, KeyPartWriter, OnInterrupted, OnStoreError, Operation, Piece};

@@ -175,7 +175,8 @@ mod tests {
 
     fn free() -> Operation {
         fn here() {}
-        (|| operation(module_path!(), "free", here))()
+        let inside_a_closure = || operation(module_path!(), "free", here);
+        inside_a_closure()
     }
 
     fn is(operation: &Operation, expected: &str) {

@@ -113,6 +113,28 @@ pub trait Fingerprintable: Serialize {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + ?Sized> Fingerprintable for T {}
 
+/// The arguments of a call, each of which takes part in its fingerprint.
+#[derive(Debug, Default)]
+pub struct Arguments(crate::model::Arguments);
+
+impl Arguments {
+    /// No arguments yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// These arguments and one more.
+    pub fn with<T: Fingerprintable + ?Sized>(self, argument: &T) -> Self {
+        Self(self.0.with(argument))
+    }
+}
+
+impl From<Arguments> for crate::model::Arguments {
+    fn from(arguments: Arguments) -> Self {
+        arguments.0
+    }
+}
+
 /// How a call answers when its body does not run, with `R` a `Result<T, E>`.
 pub struct Returns<R, T, E> {
     into: fn(R) -> Result<T, E>,

@@ -1,6 +1,7 @@
 //! From the expansion of an attribute to the builders that a person would call by hand.
 
 use std::future::Future;
+use std::pin::Pin;
 
 use super::returns::{Replays, Returns};
 use crate::coordinator::{Binding, Coordinator, Idempotent, Lock};
@@ -49,11 +50,13 @@ pub async fn run_idempotent<R, T, E>(
 }
 
 /// As [`run_idempotent`], and the body goes on when the caller is dropped.
-pub async fn run_idempotent_detached<R, T, E>(
+///
+/// Boxed, so that a body that cannot move to another task is one error and not three.
+pub fn run_idempotent_detached<R, T, E>(
     call: Idempotent,
     answers: Replays<R, T, E>,
     body: impl Future<Output = R> + Send + 'static,
-) -> R
+) -> Pin<Box<dyn Future<Output = R> + Send>>
 where
     R: Send + 'static,
     T: Send + 'static,
@@ -62,10 +65,12 @@ where
     let Replays { returns, outcomes } = answers;
     let read = returns.reader();
     let ended = async move { read(body.await) };
-    match call.attempt_detached(outcomes, move |_| ended).await {
-        Ok(outcome) => returns.value(outcome.into_value()),
-        Err(failure) => returns.failure(failure),
-    }
+    Box::pin(async move {
+        match call.attempt_detached(outcomes, move |_| ended).await {
+            Ok(outcome) => returns.value(outcome.into_value()),
+            Err(failure) => returns.failure(failure),
+        }
+    })
 }
 
 /// Runs the body of a function while its locks are held.

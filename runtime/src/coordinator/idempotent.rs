@@ -134,8 +134,8 @@ impl<R> Idempotent<R> {
 
     /// The fingerprint of all arguments.
     #[doc(hidden)]
-    pub fn arguments(self, arguments: Arguments) -> Self {
-        self.fingerprinted(arguments.finish())
+    pub fn arguments(self, arguments: impl Into<Arguments>) -> Self {
+        self.fingerprinted(arguments.into().finish())
     }
 
     fn fingerprinted(mut self, fingerprint: Result<Fingerprint, Error>) -> Self {
