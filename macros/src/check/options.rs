@@ -9,7 +9,6 @@ use crate::diagnostics::Problems;
 use crate::model::{Duration, Idempotent, Lock, Slot, Timing};
 
 /// What holds where nothing is written, in milliseconds and in words.
-const LEASE: (u64, &str) = (30_000, "30s");
 const MAX_HOLD: (u64, &str) = (3_600_000, "1h");
 const RETENTION: (u64, &str) = (86_400_000, "24h");
 
@@ -67,7 +66,7 @@ fn not_zero(slot: &Slot<Duration>, why: &str, problems: &mut Problems) {
     }
 }
 
-/// Reports a lease that outlives `limit`, whichever of the two was written.
+/// Reports a lease that outlives `limit`. Where no lease is written, the default gives way.
 fn at_most(
     limit_name: &str,
     lease: &Slot<Duration>,
@@ -75,31 +74,21 @@ fn at_most(
     default: (u64, &str),
     problems: &mut Problems,
 ) {
-    let unreadable = |slot: &Slot<Duration>| slot.is_written() && slot.value.is_none();
-    if unreadable(lease) || unreadable(limit) {
-        return;
-    }
-    let (long, lease_text) = readable(lease, LEASE);
-    let (short, limit_text) = readable(limit, default);
-    let zero = |slot: &Slot<Duration>| slot.value.as_ref().is_some_and(|it| it.milliseconds == 0);
-    if long <= short || zero(limit) {
-        return;
-    }
-    let Some(place) = lease.value.as_ref().or(limit.value.as_ref()) else {
-        return;
+    let Some(lease) = &lease.value else { return };
+    let (short, limit_text) = match &limit.value {
+        Some(limit) => (limit.milliseconds, limit.literal.value()),
+        None if limit.is_written() => return,
+        None => (default.0, format!("{} by default", default.1)),
     };
+    if lease.milliseconds <= short || short == 0 {
+        return;
+    }
+    let lease_text = lease.literal.value();
     problems.report(
-        &place.literal,
+        &lease.literal,
         format_args!("the lease ({lease_text}) is longer than `{limit_name}` ({limit_text})"),
         format_args!("shorten `lease`, or raise `{limit_name}`"),
     );
-}
-
-fn readable(slot: &Slot<Duration>, default: (u64, &str)) -> (u64, String) {
-    match &slot.value {
-        Some(duration) => (duration.milliseconds, duration.literal.value()),
-        None => (default.0, format!("{} by default", default.1)),
-    }
 }
 
 fn lock_keys(lock: &Lock, problems: &mut Problems) {

@@ -113,9 +113,9 @@ fn durations_say_what_they_lack() {
         "shorten `lease`, or raise `max_hold`",
     );
     assert_problem(
-        r#"idempotent(retention = "10s")"#,
-        "the lease (30s by default) is longer than `retention` (10s)",
-        "shorten `lease`, or raise `retention`",
+        r#"idempotent(lease = "2h")"#,
+        "the lease (2h) is longer than `max_hold` (1h by default)",
+        "shorten `lease`, or raise `max_hold`",
     );
 }
 

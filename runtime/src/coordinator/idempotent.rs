@@ -162,10 +162,11 @@ impl<R> Idempotent<R> {
         self
     }
 
-    /// How long a silent holder keeps the key: 30 seconds unless set, 10 ms at least. Renewed
+    /// How long a silent holder keeps the key: 30 seconds unless set or unless `max_hold` is
+    /// shorter, 10 ms at least. Renewed
     /// while the body runs.
     pub fn lease(mut self, lease: Duration) -> Self {
-        self.settings.lease = lease.min(FOREVER);
+        self.settings.lease_length = Some(lease.min(FOREVER));
         self
     }
 
@@ -283,13 +284,7 @@ impl<R> Idempotent<R> {
     fn into_plan(self) -> Result<(Coordinator, idempotency::Plan), Error> {
         let coordinator = self.binding.coordinator()?.clone();
         let mut settings = self.settings;
-        settings.check()?;
-        if settings.lease > self.retention {
-            return Err(wrong(format!(
-                "the lease of {:?} is longer than the retention of {:?}",
-                settings.lease, self.retention
-            )));
-        }
+        let lease = settings.lease(self.retention)?;
         let fingerprint = self.fingerprint?;
         let name = match self.key {
             Some(key) => key?,
@@ -300,7 +295,7 @@ impl<R> Idempotent<R> {
         let scope = self.scope?;
         let key = Key::call(&coordinator.namespace, &self.operation, scope.as_deref(), &name)?;
 
-        let mut request = LeaseRequest::new(key.clone(), settings.lease);
+        let mut request = LeaseRequest::new(key.clone(), lease);
         request.fingerprint = fingerprint;
         request.on_interrupted = self.on_interrupted;
         let mut claims = vec![settings.claim(request)];

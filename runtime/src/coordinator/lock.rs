@@ -28,10 +28,11 @@ impl Lock {
         Self { binding, keys, settings: Settings::default() }
     }
 
-    /// How long a silent holder keeps the lock: 30 seconds unless set, 10 ms at least. Renewed
+    /// How long a silent holder keeps the lock: 30 seconds unless set or unless `max_hold` is
+    /// shorter, 10 ms at least. Renewed
     /// while the body runs.
     pub fn lease(mut self, lease: Duration) -> Self {
-        self.settings.lease = lease.min(FOREVER);
+        self.settings.lease_length = Some(lease.min(FOREVER));
         self
     }
 
@@ -130,12 +131,12 @@ impl Lock {
         if !self.binding.coordinator()?.shares_store_with(coordinator) {
             return Err(wrong("a call and its lock need the same coordinator"));
         }
-        self.settings.check()?;
+        let lease = self.settings.lease(FOREVER)?;
         let mut claims: Vec<Claim> = Vec::new();
         for key in self.keys? {
             let key = Key::lock(&coordinator.namespace, &key)?;
             if claims.iter().all(|claim| claim.request.key != key) {
-                claims.push(self.settings.claim(LeaseRequest::new(key, self.settings.lease)));
+                claims.push(self.settings.claim(LeaseRequest::new(key, lease)));
             }
         }
         Ok(claims)

@@ -7,12 +7,14 @@ use crate::model::{Error, ErrorKind, LeaseRequest, OnStoreError};
 
 /// Longer than anything lives; what is set longer than this lasts this long.
 pub(super) const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+const DEFAULT_LEASE: Duration = Duration::from_secs(30);
 /// Below this, a renewal cannot be relied on to arrive in time.
 const SHORTEST_LEASE: Duration = Duration::from_millis(10);
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
-    pub(super) lease: Duration,
+    /// Unless set, 30 seconds or whatever shorter time there is to hold the key.
+    pub(super) lease_length: Option<Duration>,
     pub(super) max_hold: Duration,
     pub(super) wait: Duration,
     pub(super) on_store_error: OnStoreError,
@@ -21,7 +23,7 @@ pub(super) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            lease: Duration::from_secs(30),
+            lease_length: None,
             max_hold: Duration::from_secs(60 * 60),
             wait: Duration::from_secs(10),
             on_store_error: OnStoreError::Refuse,
@@ -30,19 +32,25 @@ impl Default for Settings {
 }
 
 impl Settings {
-    pub(super) fn check(&self) -> Result<(), Error> {
-        let (lease, max_hold) = (self.lease, self.max_hold);
+    /// The length of a lease that may not last longer than `max_hold`, nor than `retention`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfiguration`] for one that cannot work.
+    pub(super) fn lease(&self, retention: Duration) -> Result<Duration, Error> {
+        let lease = self.lease_length.unwrap_or(DEFAULT_LEASE.min(self.max_hold).min(retention));
         if lease < SHORTEST_LEASE {
             return Err(wrong(format!(
                 "a lease of {lease:?} cannot be kept; give it at least {SHORTEST_LEASE:?}"
             )));
         }
-        if lease > max_hold {
-            return Err(wrong(format!(
-                "the lease of {lease:?} is longer than the `max_hold` of {max_hold:?}"
-            )));
+        for (name, limit) in [("max_hold", self.max_hold), ("retention", retention)] {
+            if lease > limit {
+                return Err(wrong(format!(
+                    "the lease of {lease:?} is longer than the `{name}` of {limit:?}"
+                )));
+            }
         }
-        Ok(())
+        Ok(lease)
     }
 
     pub(super) fn claim(&self, request: LeaseRequest) -> Claim {

@@ -40,8 +40,8 @@ async fn lease_beyond_retention(id: u64) -> Result<u64, oncely::Error> {
     Ok(id)
 }
 
-#[idempotent(max_hold = "10s")]
-async fn default_lease_beyond_max_hold(id: u64) -> Result<u64, oncely::Error> {
+#[idempotent(lease = "2h")]
+async fn lease_beyond_the_default_max_hold(id: u64) -> Result<u64, oncely::Error> {
     Ok(id)
 }
 
