@@ -63,7 +63,7 @@ impl Held {
     pub(crate) fn call(&self, operation: &str, key: &Key, downstream: Downstream) -> Call {
         match self.group.leases().find(|lease| lease.key == *key) {
             Some(lease) => Call::held(operation, lease, &self.group, downstream),
-            None => Call::unprotected(operation, key.clone()),
+            None => Call::unprotected(operation, key.clone(), downstream),
         }
     }
 
