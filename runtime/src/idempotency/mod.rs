@@ -192,7 +192,7 @@ where
     F: Future<Output = Result<T, E>>,
 {
     report_unprotected(&plan.key, error);
-    let call = Call::unprotected(&plan.operation, plan.key.clone());
+    let call = Call::unprotected(&plan.operation, plan.key.clone(), Downstream::PerCall);
     let ended = Frame::scope(call.clone(), Vec::new(), body(call)).await;
     ended.map(Outcome::Executed).map_err(Failure::Body)
 }

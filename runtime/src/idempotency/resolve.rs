@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Plan;
 use crate::lease::{Leases, Settled, Taken};
-use crate::model::{Error, RecordState, StoredOutcome};
+use crate::model::{Error, OnInterrupted, RecordState, StoredOutcome};
 
 /// Stores `outcome` for the interrupted call, or frees its key where there is none. Whether there
 /// was an interrupted call.
@@ -16,6 +16,8 @@ pub(crate) async fn resolve(
 ) -> Result<bool, Error> {
     let claims = plan.claims.iter().take(1).cloned().map(|mut claim| {
         claim.request.resolve = true;
+        // Whoever resolves may vanish as well; that decides nothing.
+        claim.request.on_interrupted = OnInterrupted::Hold;
         claim
     });
     let held = match leases.take(&claims.collect()).await.map_err(|e| e.about(&plan.key))? {

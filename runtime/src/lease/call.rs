@@ -78,11 +78,13 @@ impl Call {
     }
 
     /// A call whose body runs without a lease, because the store is down.
-    pub(crate) fn unprotected(operation: &str, key: Key) -> Self {
+    pub(crate) fn unprotected(operation: &str, key: Key, downstream: Downstream) -> Self {
+        // Above every token, so that it names no holder that a store knows.
+        let nobody_else = || fastrand::u64(1 << 53..);
         Self(Arc::new(Inner {
             operation: operation.to_owned(),
             key,
-            holder: None,
+            holder: (downstream == Downstream::PerHolder).then(nobody_else),
             attempt: 1,
             token: 0,
             group: None,

@@ -37,6 +37,9 @@ struct Member {
 impl Group {
     /// `leases` were granted for `claims`, by a request sent at `sent`.
     pub(super) fn new(leases: Vec<Lease>, claims: &[Claim], sent: Instant) -> Self {
+        // Somebody resolves a call that began: until they have, it stays half-way.
+        let resolves = claims.iter().any(|claim| claim.request.resolve);
+        let started = resolves && leases.iter().any(|lease| lease.attempt > 1);
         let shortest = |of: fn(&Claim) -> Duration| claims.iter().map(of).min().unwrap_or_default();
         let lease = shortest(|claim| claim.request.lease);
         let lengths = claims.iter().map(|claim| claim.request.lease);
@@ -47,7 +50,7 @@ impl Group {
             lease,
             taken: sent,
             trusted: AtomicU64::new(0),
-            started: AtomicBool::new(false),
+            started: AtomicBool::new(started),
             ending: AtomicBool::new(false),
             lost: Notify::new(),
         };
@@ -62,6 +65,10 @@ impl Group {
 
     pub(crate) fn key(&self) -> Option<&Key> {
         self.leases().next().map(|lease| &lease.key)
+    }
+
+    pub(super) fn lease(&self) -> Duration {
+        self.lease
     }
 
     /// When the local clock stops trusting the leases.

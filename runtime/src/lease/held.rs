@@ -16,7 +16,7 @@ use super::take::Leases;
 use crate::model::{
     Fingerprint, Key, Lease, Occupant, RecordState, StoredOutcome, Update, Updated,
 };
-use crate::store::StoreError;
+use crate::store::{StoreError, StoreErrorKind};
 
 /// The pauses between tries to tell the store how a call ended.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -63,7 +63,7 @@ impl Held {
     pub(crate) fn call(&self, operation: &str, key: &Key, downstream: Downstream) -> Call {
         match self.group.leases().find(|lease| lease.key == *key) {
             Some(lease) => Call::held(operation, lease, &self.group, downstream),
-            None => Call::unprotected(operation, key.clone()),
+            None => Call::unprotected(operation, key.clone(), downstream),
         }
     }
 
@@ -128,25 +128,35 @@ impl Held {
         Completing::new(&leases, self.settle_owned(updates, outcome)).await
     }
 
-    /// Tries until the store answers or the lease is lost; renewal goes on meanwhile. By law
-    /// *successor-only* the last try may succeed although the lease has run out.
+    /// Tries for the length of one lease, which is renewed meanwhile, or until the store says that
+    /// trying again does not help: the caller waits for this. By law *successor-only* the last try
+    /// may succeed although the lease has run out.
     async fn settle_owned(
         mut self,
         updates: Vec<(Lease, Update)>,
         outcome: Option<Occupant>,
     ) -> Settled {
         self.group.end();
+        let give_up = Instant::now() + self.group.lease();
         let mut pause = FIRST_PAUSE;
         let settled = loop {
             match self.leases.send(&updates).await {
-                Ok(answers) if answers.first() == Some(&Updated::Applied) => {
-                    break Settled::Applied;
+                Ok(answers) => {
+                    if answers.contains(&Updated::Lost) {
+                        self.group.lose("another holder had taken a key when the body was done");
+                    }
+                    // An outcome stands though a lock beside it was lost.
+                    let decisive = if outcome.is_some() { &answers[..1] } else { &answers[..] };
+                    let lost = decisive.contains(&Updated::Lost);
+                    break if lost { Settled::Lost } else { Settled::Applied };
                 }
-                Ok(_) => {
-                    self.group.lose("another holder had taken the key when the body was done");
-                    break Settled::Lost;
+                Err(error)
+                    if error.kind() != StoreErrorKind::Unavailable
+                        || self.group.is_lost()
+                        || Instant::now() >= give_up =>
+                {
+                    break Settled::Unknown(error);
                 }
-                Err(error) if self.group.is_lost() => break Settled::Unknown(error),
                 Err(_) => {}
             }
             sleep(pause.min(self.group.remaining())).await;

@@ -23,7 +23,7 @@ pub(crate) struct Renewer {
     schedule: Mutex<Schedule>,
     /// Wakes the task when something is due earlier than it knows.
     earlier: Arc<Notify>,
-    emptied: Notify,
+    forgotten: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -72,28 +72,33 @@ impl Renewer {
         if let Some(Entry { due: Some(due), .. }) = schedule.groups.remove(&id) {
             schedule.due.remove(&(due, id));
         }
-        if schedule.groups.is_empty() {
-            self.emptied.notify_waiters();
-        }
+        drop(schedule);
+        self.forgotten.notify_waiters();
     }
 
-    /// Resolves once nothing is held.
-    pub(super) async fn idle(&self) {
+    /// Resolves once nothing is held that `counts`.
+    pub(super) async fn idle(&self, counts: impl Fn(&Group) -> bool) {
         loop {
-            let emptied = self.emptied.notified();
-            if self.schedule.lock().groups.is_empty() {
+            let forgotten = self.forgotten.notified();
+            if self.held(&counts).is_empty() {
                 return;
             }
-            emptied.await;
+            forgotten.await;
         }
     }
 
-    /// Gives up all that is held, and returns it.
+    /// Gives up all whose body runs, and returns it. What tells the store its end goes on.
     pub(super) fn stop_all(&self) -> Vec<Arc<Group>> {
-        let groups: Vec<_> =
-            self.schedule.lock().groups.values().map(|entry| Arc::clone(&entry.group)).collect();
+        let groups = self.held(|group| !group.is_ending());
         groups.iter().for_each(|group| group.stop());
         groups
+    }
+
+    /// All that is held and `counts`.
+    pub(super) fn held(&self, counts: impl Fn(&Group) -> bool) -> Vec<Arc<Group>> {
+        let schedule = self.schedule.lock();
+        let groups = schedule.groups.values().map(|entry| &entry.group);
+        groups.filter(|group| counts(group)).cloned().collect()
     }
 
     /// Ends the task.

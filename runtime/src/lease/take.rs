@@ -123,19 +123,25 @@ impl Leases {
     pub(crate) async fn close(self: &Arc<Self>, within: Duration) -> (Vec<Key>, Vec<Key>) {
         self.closing.store(true, Ordering::Release);
         let deadline = Instant::now() + within;
-        let _ = tokio::time::timeout_at(deadline, self.renewer.idle()).await;
+        let _ = tokio::time::timeout_at(deadline, self.renewer.idle(|_| true)).await;
 
         let stopped = self.renewer.stop_all();
         let updates: Vec<_> = stopped.iter().flat_map(|group| group.given_back()).collect();
         let keys = |updates: &[(Lease, Update)]| -> Vec<Key> {
             updates.iter().map(|(lease, _)| lease.key.clone()).collect()
         };
-        let unreleased = match self.send(&updates).await {
+        let mut unreleased = match self.send(&updates).await {
             Ok(_) => Vec::new(),
             Err(_) => keys(&updates),
         };
         let grace = deadline.max(Instant::now() + self.store_timeout);
-        let _ = tokio::time::timeout_at(grace, self.background.idle()).await;
+        let ends = async {
+            self.renewer.idle(Group::is_ending).await;
+            self.background.idle().await;
+        };
+        let _ = tokio::time::timeout_at(grace, ends).await;
+        let unheard = self.renewer.held(Group::is_ending);
+        unreleased.extend(unheard.iter().flat_map(|g| g.leases()).map(|lease| lease.key.clone()));
         (keys(&updates), unreleased)
     }
 }

@@ -40,7 +40,7 @@ where
         Ok(held) => held,
         Err(error) if plan.runs_without(&error) => {
             report_unprotected(&plan.key, &error);
-            let call = Call::unprotected(OPERATION, plan.key.clone());
+            let call = Call::unprotected(OPERATION, plan.key.clone(), Downstream::PerHolder);
             let ended = Frame::scope(call.clone(), Vec::new(), body(call)).await;
             return ended.map_err(Failure::Body);
         }
