@@ -1,4 +1,33 @@
 //! Oncely makes an annotated async function safe to call twice and safe to call at the same time.
+//!
+//! [`#[idempotent]`](macro@idempotent) runs a call once and replays its outcome;
+//! [`#[with_lock]`](macro@with_lock) runs one call at a time. Keys, options and return types are
+//! checked by the compiler; a [`Coordinator`] keeps the promise in a [`store`].
+//!
+//! ```
+//! # #[cfg(feature = "macros")] {
+//! use oncely::{Coordinator, idempotent, with_lock};
+//!
+//! #[idempotent(key = "pay:<request_id>")]
+//! #[with_lock(key = "order:<order_id>", wait = "2s")]
+//! async fn pay(request_id: &str, order_id: u64, cents: u64) -> Result<String, oncely::Error> {
+//!     Ok(format!("charged {cents} cents for order {order_id}"))
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), oncely::Error> {
+//!     Coordinator::connect("memory:").await?.install()?;
+//!     let first = pay("r-1", 42, 1_000).await?;
+//!     assert_eq!(pay("r-1", 42, 1_000).await?, first);
+//!     assert!(pay("r-1", 42, 9_999).await.is_err());
+//!     Ok(())
+//! }
+//! # }
+//! ```
+//!
+//! Without the attributes, [`Coordinator::idempotent`] and [`Coordinator::lock`] do the same.
+//! Inside a body, [`current`] says which attempt it is, under which fencing token it runs, and
+//! which keys to hand to the next service.
 
 #[doc(hidden)]
 pub mod __private;
@@ -8,6 +37,8 @@ mod lease;
 mod lock;
 mod model;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use coordinator::{Coordinator, CoordinatorBuilder, Idempotent, Lock, Shutdown};
 pub use idempotency::{ForgetErrors, Outcome, RememberErrors, RememberErrorsIf, Remembering};
@@ -18,5 +49,8 @@ pub use model::{
 };
 #[cfg(feature = "macros")]
 pub use oncely_macros::{KeyPart, idempotent, with_lock};
-#[cfg(feature = "testing")]
-pub mod testing;
+
+/// The README's examples run.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -17,10 +17,20 @@ use super::{Error, MAX_KEY_BYTES};
 /// and dates behind features. A newtype around one of them derives it; other types spell
 /// themselves:
 ///
-/// ```ignore
-/// impl KeyPart for Country {
+/// ```
+/// use oncely::{KeyPart, KeyPartWriter};
+///
+/// enum Currency {
+///     Euro,
+///     Yen,
+/// }
+///
+/// impl KeyPart for Currency {
 ///     fn write_key_part(&self, writer: &mut KeyPartWriter<'_>) {
-///         writer.push_str(self.iso_code());
+///         writer.push_str(match self {
+///             Self::Euro => "EUR",
+///             Self::Yen => "JPY",
+///         });
 ///     }
 /// }
 /// ```

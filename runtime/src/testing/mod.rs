@@ -2,9 +2,24 @@
 //!
 //! A store of your own is held to the eleven laws by one line for each of its configurations:
 //!
-//! ```ignore
+//! ```
+//! use std::sync::Arc;
+//!
+//! use oncely::store::memory::MemoryStore;
+//! use oncely::store::{BoxFuture, Store};
+//! use oncely::testing::Fixture;
+//!
+//! struct MyFixture(Arc<MemoryStore>);
+//!
+//! impl Fixture for MyFixture {
+//!     fn store(&self) -> BoxFuture<'_, Arc<dyn Store>> {
+//!         let store: Arc<dyn Store> = self.0.clone();
+//!         Box::pin(async { store })
+//!     }
+//! }
+//!
 //! mod my_store {
-//!     oncely::store_laws!(MyFixture::new().await);
+//!     oncely::store_laws!(super::MyFixture(Default::default()));
 //! }
 //! ```
 
