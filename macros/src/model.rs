@@ -169,6 +169,8 @@ pub(crate) struct Receiver {
 
 /// An argument other than `self`.
 pub(crate) struct Argument {
+    /// Under which `#[cfg(…)]` it is there.
+    pub(crate) conditions: Vec<Attribute>,
     pub(crate) pattern: Pat,
     pub(crate) ty: Type,
     /// The names by which the body sees it.

@@ -134,10 +134,19 @@ fn root<'function>(
             ),
         },
         Root::Argument(wanted) => {
-            let mut bindings = function.arguments.iter().flat_map(|argument| &argument.bindings);
-            match bindings.find(|binding| unraw(&binding.to_string()) == *wanted) {
-                Some(binding) => return Some(binding),
-                None => unknown(function, option, wanted, text),
+            let mut bindings = function
+                .arguments
+                .iter()
+                .flat_map(|argument| &argument.bindings)
+                .filter(|binding| unraw(&binding.to_string()) == *wanted);
+            match (bindings.next(), bindings.next()) {
+                (Some(binding), None) => return Some(binding),
+                // One comes from a `macro_rules!` macro and one from its caller.
+                (Some(_), Some(_)) => (
+                    format!("`<{text}>` is the name of two arguments of `{name}`"),
+                    "say which by its position, such as `<0>`".to_owned(),
+                ),
+                (None, _) => unknown(function, option, wanted, text),
             }
         }
         Root::Position(position) => match function.arguments.get(*position) {

@@ -6,7 +6,7 @@ mod options;
 mod signature;
 
 use proc_macro2::Ident;
-use syn::{Expr, LitStr, Path, Type};
+use syn::{Attribute, Expr, LitStr, Path, Type};
 
 use crate::diagnostics::Problems;
 use crate::model::{
@@ -63,6 +63,8 @@ pub(crate) struct Fingerprinted {
     pub(crate) name: Ident,
     /// Whether it is a reference already, to be passed as it is.
     pub(crate) is_reference: bool,
+    /// Under which `#[cfg(…)]` it is there.
+    pub(crate) conditions: Vec<Attribute>,
 }
 
 /// Run one at a time.

@@ -102,7 +102,11 @@ pub(super) fn fingerprinted(function: &Function, idempotent: &Idempotent) -> Vec
         let is_reference = matches!(argument.pattern, Pat::Ident(_))
             && matches!(bare(&argument.ty), Type::Reference(_));
         let names = argument.bindings.iter().filter(|name| !is_left_out(name, idempotent));
-        names.map(move |name| Fingerprinted { name: name.clone(), is_reference })
+        names.map(move |name| Fingerprinted {
+            name: name.clone(),
+            is_reference,
+            conditions: argument.conditions.clone(),
+        })
     });
     counted.collect()
 }

@@ -120,17 +120,30 @@ fn operation(function: &Function, operation: Option<&LitStr>) -> TokenStream {
 
 fn arguments(arguments: &[Fingerprinted]) -> TokenStream {
     let span = Span::mixed_site();
-    // An argument that cannot be fingerprinted is underlined where it is declared.
-    let with = arguments.iter().map(|Fingerprinted { name, is_reference }| {
-        let borrow = (!is_reference).then(|| {
-            let place = span.located_at(name.span());
-            quote_spanned!(place=> &)
+    let none = quote_spanned!(span=> ::oncely::__private::Arguments::new());
+    let with = arguments.iter().map(with);
+    let arguments = if arguments.iter().all(|argument| argument.conditions.is_empty()) {
+        quote_spanned!(span=> #none #(#with)*)
+    } else {
+        // A statement can be there or not; a part of an expression cannot.
+        let statements = arguments.iter().zip(with).map(|(argument, with)| {
+            let conditions = &argument.conditions;
+            quote_spanned!(span=> #(#conditions)* let arguments = arguments #with;)
         });
-        quote_spanned!(span=> .with(#borrow #name))
+        quote_spanned!(span=> { let arguments = #none; #(#statements)* arguments })
+    };
+    quote_spanned!(span=> .arguments(#arguments))
+}
+
+/// An argument that cannot be fingerprinted is underlined where it is declared.
+fn with(argument: &Fingerprinted) -> TokenStream {
+    let span = Span::mixed_site();
+    let name = &argument.name;
+    let borrow = (!argument.is_reference).then(|| {
+        let place = span.located_at(name.span());
+        quote_spanned!(place=> &)
     });
-    quote_spanned! {span=>
-        .arguments(::oncely::__private::Arguments::new() #(#with)*)
-    }
+    quote_spanned!(span=> .with(#borrow #name))
 }
 
 fn exclusive(lock: &Exclusive) -> TokenStream {

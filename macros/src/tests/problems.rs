@@ -214,3 +214,13 @@ fn all_problems_of_a_function_come_at_once() {
         assert!(problem.starts_with(expected), "{problem}");
     }
 }
+
+#[test]
+fn a_name_that_two_arguments_have_is_ambiguous() {
+    // Only a `macro_rules!` macro can write this: the names differ in where they come from.
+    let source =
+        r#"#[idempotent(key = "<id>")] async fn pay(id: u64, id: u64) -> Result<(), E> {}"#;
+    let help = "say which by its position, such as `<0>`";
+    let what = "`<id>` is the name of two arguments of `pay`";
+    assert_eq!(problems(source), [format!("{what}\n= help: {help}")]);
+}
