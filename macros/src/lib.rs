@@ -160,6 +160,24 @@ use crate::model::Function;
 /// }
 /// ```
 ///
+/// `crate = "path"`: where this crate finds oncely, if its `Cargo.toml` gives it another name or
+/// another crate exports it. Once for a whole crate, `extern crate once as oncely;` at its root
+/// does the same.
+///
+/// ```
+/// # mod framework { pub use oncely; }
+/// #[framework::oncely::idempotent(key = "pay:<order_id>", crate = "framework::oncely")]
+/// async fn pay(order_id: u64) -> Result<(), framework::oncely::Error> {
+///     Ok(())
+/// }
+/// ```
+///
+/// # Warnings
+///
+/// An argument of a type that mentions `HashSet` has another order, and so another fingerprint, in
+/// every process. `skip` it, take a `BTreeSet`, or write `#[allow(deprecated)]` at the function:
+/// that is the lint by which a macro can warn.
+///
 /// `tx = …` and `begin(tx = …)` are reserved for stores of SQL databases, and do not compile yet.
 #[proc_macro_attribute]
 pub fn idempotent(
@@ -187,7 +205,8 @@ pub fn idempotent(
 ///
 /// `key = "template"` names the lock, and `keys = ["…", "…"]` names several, taken together: all
 /// or none, in any order, without a deadlock. Templates are those of [`macro@idempotent`]; one
-/// without a placeholder is a lock for every call.
+/// without a placeholder is a lock for every call: if the function has arguments that it could
+/// name, say `constant` beside it, or the compiler warns.
 ///
 /// ```
 /// # use oncely::with_lock;
@@ -208,7 +227,15 @@ pub fn idempotent(
 /// }
 /// ```
 ///
-/// `lease`, `max_hold`, `wait`, `on_store_error` and `coordinator` are as for
+/// ```
+/// # use oncely::with_lock;
+/// #[with_lock(key = "ledger", constant)]
+/// async fn book(cents: u64) -> Result<(), oncely::Error> {
+///     Ok(())
+/// }
+/// ```
+///
+/// `lease`, `max_hold`, `wait`, `on_store_error`, `coordinator` and `crate` are as for
 /// [`macro@idempotent`].
 ///
 /// ```
@@ -245,7 +272,9 @@ pub fn with_lock(
 ///     Ok(())
 /// }
 /// ```
-#[proc_macro_derive(KeyPart)]
+///
+/// `#[key_part(crate = "path")]` says where this crate finds oncely, as for [`macro@idempotent`].
+#[proc_macro_derive(KeyPart, attributes(key_part))]
 pub fn key_part(item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let input = parse_macro_input!(item as DeriveInput);
     expand::key_part(&input).unwrap_or_else(syn::Error::into_compile_error).into()

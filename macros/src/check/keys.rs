@@ -87,7 +87,7 @@ pub(super) fn varies(
     }
 }
 
-fn placeholders(template: &Template) -> impl Iterator<Item = &Placeholder> {
+pub(super) fn placeholders(template: &Template) -> impl Iterator<Item = &Placeholder> {
     template.parts.iter().filter_map(|part| match part {
         Part::Text(_) => None,
         Part::Placeholder(placeholder) => Some(placeholder),
@@ -106,7 +106,7 @@ fn placeholder_help(function: &Function) -> String {
 }
 
 /// Everything a placeholder can start with.
-fn names(function: &Function) -> Vec<String> {
+pub(super) fn names(function: &Function) -> Vec<String> {
     let arguments = function.arguments.iter().flat_map(|argument| &argument.bindings);
     arguments.map(|name| unraw(&name.to_string())).collect()
 }

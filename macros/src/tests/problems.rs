@@ -70,8 +70,8 @@ fn unknown_options_are_answered_with_known_ones() {
     assert_problem(
         r#"with_lock(key = "x", waits = "1s")"#,
         "`waits` is not an option of `#[with_lock]`",
-        "did you mean `wait`? the options are `key`, `keys`, `lease`, `max_hold`, `wait`, \
-         `on_busy`, `on_store_error`, `tx`, `coordinator`",
+        "did you mean `wait`? the options are `key`, `keys`, `constant`, `lease`, `max_hold`, \
+         `wait`, `on_busy`, `on_store_error`, `tx`, `coordinator`, `crate`",
     );
     assert_problem(
         r#"with_lock(key = "x", retention = "1h")"#,
