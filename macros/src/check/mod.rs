@@ -2,6 +2,7 @@
 //! [`Guarded`] is made, and only that can be expanded.
 
 mod door;
+mod generics;
 mod keys;
 mod options;
 mod signature;
@@ -41,6 +42,8 @@ struct Checked;
 pub(crate) struct Plan {
     pub(crate) door: Door,
     pub(crate) returns: Type,
+    /// Whether that type depends on a parameter.
+    pub(crate) is_generic: bool,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) coordinator: Option<Expr>,
     pub(crate) work: Work,
@@ -69,6 +72,8 @@ pub(crate) struct Fingerprinted {
     pub(crate) name: Ident,
     /// Whether it is a reference already, to be passed as it is.
     pub(crate) is_reference: bool,
+    /// Whether its type depends on a parameter.
+    pub(crate) is_generic: bool,
     /// Under which `#[cfg(…)]` it is there.
     pub(crate) conditions: Vec<Attribute>,
 }
@@ -122,7 +127,10 @@ pub(crate) fn check<'function>(
         }
         None => Work::Exclusive(lock?),
     };
-    let plan = Plan { door, returns: returns?, warnings, coordinator, work };
+    let returns = returns?;
+    let is_generic =
+        generics::mentions_parameter(function, &returns) && !generics::is_opaque(&returns);
+    let plan = Plan { door, returns, is_generic, warnings, coordinator, work };
     problems.is_empty().then_some(Guarded { function, plan, _checked: Checked })
 }
 

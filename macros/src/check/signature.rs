@@ -5,6 +5,7 @@ use quote::ToTokens;
 use syn::{Expr, GenericArgument, Pat, PathArguments, Type};
 
 use super::Fingerprinted;
+use super::generics::{is_opaque, mentions_parameter};
 use crate::diagnostics::{Problems, instead};
 use crate::model::{Argument, Body, Function, Idempotent};
 use crate::parse::item::bare;
@@ -105,6 +106,7 @@ pub(super) fn fingerprinted(function: &Function, idempotent: &Idempotent) -> Vec
         names.map(move |name| Fingerprinted {
             name: name.clone(),
             is_reference,
+            is_generic: mentions_parameter(function, &argument.ty) || is_opaque(&argument.ty),
             conditions: argument.conditions.clone(),
         })
     });

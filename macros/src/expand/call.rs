@@ -144,7 +144,8 @@ fn with(argument: &Fingerprinted) -> TokenStream {
         let place = span.located_at(name.span());
         quote_spanned!(place=> &)
     });
-    quote_spanned!(span=> .with(#borrow #name))
+    let with = Ident::new(if argument.is_generic { "with_generic" } else { "with" }, span);
+    quote_spanned!(span=> .#with(#borrow #name))
 }
 
 fn exclusive(door: &Door, lock: &Exclusive) -> TokenStream {

@@ -7,7 +7,7 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{GenericArgument, Lifetime, PathArguments, Type, TypeInfer};
 
-use crate::check::{Door, Guarded, Warning, Work};
+use crate::check::{Guarded, Warning, Work};
 use crate::model::{Body, Boxed, Function};
 
 pub(crate) use key_part::key_part;
@@ -107,21 +107,22 @@ fn warning(warning: &Warning) -> TokenStream {
 /// error at its call and at its `await`.
 fn runner(guarded: &Guarded<'_>, returns: &Type) -> (Ident, TokenStream) {
     let span = Span::mixed_site();
-    let door = &guarded.plan.door;
+    // A type that depends on a parameter is asked in a way that lets the compiler suggest bounds.
+    let one_of = |plain, generic| if guarded.plan.is_generic { generic } else { plain };
     let skipping = |skip: bool| {
-        let skipped = asked(door, "skipped", returns);
+        let skipped = asked(guarded, "skipped", returns);
         skip.then(|| quote_spanned!(span=> .skipping(#skipped)))
     };
     let (runner, answers) = match &guarded.plan.work {
         Work::Exclusive(lock) => {
-            let answers = asked(door, "returns", returns);
+            let answers = asked(guarded, one_of("returns", "returns_generic"), returns);
             let skipping = skipping(lock.skip_when_busy);
             ("run_lock", quote_spanned!(span=> #answers #skipping))
         }
         Work::Once(once, lock) => {
-            let answers = asked(door, "replays", returns);
+            let answers = asked(guarded, one_of("replays", "replays_generic"), returns);
             let remembering = once.remember.as_ref().map(|remember| {
-                let errors = asked(door, "errors", returns);
+                let errors = asked(guarded, one_of("errors", "errors_generic"), returns);
                 let only = remember.only.iter();
                 quote_spanned!(span=> .remembering(#errors #(.only(#only))*))
             });
@@ -135,12 +136,12 @@ fn runner(guarded: &Guarded<'_>, returns: &Type) -> (Ident, TokenStream) {
 
 /// `name::<R>()`, standing from the first to the last token of the return type, so that what the
 /// type lacks is said there.
-fn asked(door: &Door, name: &str, returns: &Type) -> TokenStream {
+fn asked(guarded: &Guarded<'_>, name: &str, returns: &Type) -> TokenStream {
     let (first, last) = ends(returns);
     let name = Ident::new(name, first);
     let mut nothing = Group::new(Delimiter::Parenthesis, TokenStream::new());
     nothing.set_span(last);
-    let door = door.at(first);
+    let door = guarded.plan.door.at(first);
     quote_spanned!(first=> #door::#name::<#returns> #nothing)
 }
 

@@ -22,10 +22,7 @@ fn parse(input: ParseStream<'_>) -> syn::Result<Function> {
         (Vec::new(), None)
     } else {
         let group = braces(input)?;
-        let lifted = lift.parse2(group.stream());
-        let (inner_attributes, tokens) = lifted.unwrap_or_else(|_| (Vec::new(), group.stream()));
-        let mut body = Group::new(group.delimiter(), tokens);
-        body.set_span(group.span());
+        let (inner_attributes, body) = without_inner_attributes(group);
         (inner_attributes, Some(body))
     };
     let body = classify(&signature, body);
@@ -55,6 +52,20 @@ fn braces(input: ParseStream<'_>) -> syn::Result<Group> {
     match group.delimiter() {
         Delimiter::Brace => Ok(group),
         _ => Err(syn::Error::new(group.span(), "expected a body in braces")),
+    }
+}
+
+/// A body without the `#![…]` at its head, and those. If there are none it stays the very group it
+/// was: what the compiler has complained of already when it read the function is then the same
+/// complaint when it reads the expansion, and shown once.
+fn without_inner_attributes(group: Group) -> (Vec<Attribute>, Group) {
+    match lift.parse2(group.stream()) {
+        Ok((attributes, rest)) if !attributes.is_empty() => {
+            let mut body = Group::new(group.delimiter(), rest);
+            body.set_span(group.span());
+            (attributes, body)
+        }
+        _ => (Vec::new(), group),
     }
 }
 
