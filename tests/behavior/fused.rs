@@ -1,10 +1,42 @@
 //! A call and its lock as one plan.
 
+use oncely::store::{Acquired, BoxFuture, Lease, LeaseRequest, Store, StoreError, Update, Updated};
 use oncely::testing::{Call, StoreFault};
+use std::sync::{Arc, Mutex};
+
 use oncely::{Coordinator, Error, ErrorKind, Idempotent, OnStoreError};
 use oncely_tests::{Counter, Stage, for_every_store, ms, secs};
 
 use crate::{abort, counted, on_stage, pay, spawn};
+
+/// A store that notes in which order it is told how calls end.
+#[derive(Debug)]
+struct InOrder {
+    inner: Arc<dyn Store>,
+    order: Arc<Mutex<Vec<&'static str>>>,
+}
+
+impl Store for InOrder {
+    fn acquire<'a>(
+        &'a self,
+        requests: &'a [LeaseRequest],
+    ) -> BoxFuture<'a, Result<Acquired, StoreError>> {
+        self.inner.acquire(requests)
+    }
+
+    fn update<'a>(
+        &'a self,
+        updates: &'a [(Lease, Update)],
+    ) -> BoxFuture<'a, Result<Vec<Updated>, StoreError>> {
+        let told = updates.iter().map(|(_, update)| match update {
+            Update::Complete { .. } => "complete",
+            Update::Release => "release",
+            _ => "another",
+        });
+        self.order.lock().unwrap().extend(told);
+        self.inner.update(updates)
+    }
+}
 
 fn locked(oncely: &Coordinator, key: &str) -> Idempotent {
     pay(oncely, key).with_lock(oncely.lock("order").wait(ms(0)))
@@ -79,6 +111,16 @@ for_every_store! {
         let replay = pay(&elsewhere, "42").wait(ms(0)).run(counted(&ran)).await.unwrap();
         assert_eq!((replay.is_replayed(), ran.count()), (true, 1));
         call.await.unwrap().unwrap();
+    }
+
+    async fn a_store_is_told_the_outcome_before_the_lock_is_given_back(fixture: Fixture) {
+        let order = Arc::default();
+        let store = InOrder { inner: fixture.open_elsewhere(), order: Arc::clone(&order) };
+        let oncely = Coordinator::builder().build(Arc::new(store)).unwrap();
+        let locks = oncely.lock_all(["order", "account"]);
+        let call = pay(&oncely, "42").with_lock(locks).run(counted(&Counter::default()));
+        call.await.unwrap();
+        assert_eq!(*order.lock().unwrap(), ["complete", "release", "release"]);
     }
 
     async fn a_call_that_fails_frees_key_and_lock(fixture: Fixture) {

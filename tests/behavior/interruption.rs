@@ -24,7 +24,7 @@ for_every_store! {
         assert_eq!(ran.count(), 0);
     }
 
-    async fn a_future_dropped_mid_body_is_run_again_without_waiting_for_the_lease(fixture: Fixture) {
+    async fn a_future_dropped_mid_body_is_followed_without_waiting_for_the_lease(fixture: Fixture) {
         let (oncely, stage) = (fixture.coordinator(), Stage::default());
         let body_stage = stage.clone();
         let (tell, token) = tokio::sync::oneshot::channel();
@@ -104,7 +104,9 @@ for_every_store! {
         let early = pay(&elsewhere, "42").wait(secs(0)).run(counted(&Counter::default())).await;
         assert_eq!(early.unwrap_err().kind(), ErrorKind::InProgress);
         let next = pay(&elsewhere, "42").wait(secs(20));
-        let next = next.run(|call| async move { Ok::<_, Error>((call.attempt(), call.fencing_token())) });
+        let next = next.run(|call| async move {
+            Ok::<_, Error>((call.attempt(), call.fencing_token()))
+        });
         let (attempt, token) = next.await.unwrap().into_value();
         assert_eq!(attempt, 2);
         assert!(token > 1);
@@ -122,7 +124,7 @@ for_every_store! {
         assert_eq!(ran.count(), 0);
     }
 
-    async fn a_future_dropped_while_its_outcome_is_stored_is_recorded_all_the_same(fixture: Fixture) {
+    async fn a_future_dropped_while_its_outcome_is_stored_is_recorded(fixture: Fixture) {
         let (oncely, ran) = (fixture.coordinator(), Counter::default());
         fixture.store().once(Call::Complete, StoreFault::Delay(ms(100)));
         let call = spawn(pay(&oncely, "42").run(counted(&ran)));

@@ -90,7 +90,8 @@ for_every_store! {
         let (oncely, events) = (fixture.coordinator(), Events::listen());
         fixture.store().always(Call::Renew, StoreFault::FailBefore);
         fixture.store().once(Call::Complete, StoreFault::Delay(secs(2)));
-        let stale = spawn(pay(&oncely, "42").lease(ms(200)).run(|_| async { Ok::<_, Error>(1_usize) }));
+        let stale = pay(&oncely, "42").lease(ms(200));
+        let stale = spawn(stale.run(|_| async { Ok::<_, Error>(1_usize) }));
         fixture.store().called(Call::Complete, 1).await;
         let elsewhere = fixture.elsewhere();
         let successor = pay(&elsewhere, "42").run(|_| async { Ok::<_, Error>(2_usize) });
@@ -105,7 +106,8 @@ for_every_store! {
         let (oncely, stage) = (fixture.coordinator(), Stage::default());
         fixture.store().always(Call::Renew, StoreFault::FailBefore);
         fixture.store().once(Call::Complete, StoreFault::Delay(secs(1)));
-        let stale = spawn(pay(&oncely, "42").lease(ms(200)).run(|_| async { Ok::<_, Error>(1_u32) }));
+        let stale = pay(&oncely, "42").lease(ms(200));
+        let stale = spawn(stale.run(|_| async { Ok::<_, Error>(1_u32) }));
         fixture.store().called(Call::Complete, 1).await;
         let elsewhere = fixture.elsewhere();
         let successor = on_stage(pay(&elsewhere, "42"), &stage).await;

@@ -41,7 +41,8 @@ for_every_store! {
     async fn a_lock_that_stays_busy_says_so_with_the_time_waited(fixture: Fixture) {
         let (oncely, stage, ran) = (fixture.coordinator(), Stage::default(), Counter::default());
         let holder = lock_on_stage(oncely.lock("order"), &stage).await;
-        for (wait, oncely) in [(ms(0), &oncely), (ms(200), &oncely), (ms(200), &fixture.elsewhere())] {
+        let elsewhere = fixture.elsewhere();
+        for (wait, oncely) in [(ms(0), &oncely), (ms(200), &oncely), (ms(200), &elsewhere)] {
             let began = Instant::now();
             let refused = oncely.lock("order").wait(wait).run(|_| async {
                 ran.up();

@@ -51,11 +51,11 @@ for_every_store! {
         is_returned_and_never_run_twice(&fixture, "x".repeat((1 << 20) - 1)).await;
     }
 
-    async fn an_outcome_without_a_stored_form_is_returned_and_the_body_never_runs_twice(fixture: Fixture) {
+    async fn an_outcome_without_a_stored_form_is_returned_and_never_run_twice(fixture: Fixture) {
         is_returned_and_never_run_twice(&fixture, Unserializable).await;
     }
 
-    async fn a_map_that_json_cannot_hold_replays_or_is_returned_and_never_run_twice(fixture: Fixture) {
+    async fn a_map_that_json_cannot_hold_is_returned_and_never_run_twice(fixture: Fixture) {
         is_returned_and_never_run_twice(&fixture, BTreeMap::from([((1, 2), 3)])).await;
     }
 
@@ -65,7 +65,7 @@ for_every_store! {
         is_returned_and_never_run_twice(&fixture, f64::INFINITY).await;
     }
 
-    async fn an_error_without_a_stored_form_is_returned_and_the_body_never_runs_twice(fixture: Fixture) {
+    async fn an_error_without_a_stored_form_is_returned_and_never_run_twice(fixture: Fixture) {
         let (oncely, ran) = (fixture.coordinator(), Counter::default());
         let call = || {
             let ran = ran.clone();
