@@ -1,4 +1,5 @@
 //! Other attributes beside ours: tracing, axum, `cfg`, documentation and lints.
+#![allow(clippy::non_minimal_cfg, clippy::mixed_attributes_style)]
 
 use axum::Json;
 use axum::extract::State;
@@ -127,7 +128,7 @@ async fn what_is_there_by_configuration() {
 #[idempotent(key = "<order>")]
 /// Documentation below.
 #[must_use = "it stays"]
-#[expect(clippy::needless_pass_by_value, non_snake_case, reason = "lints look at the function")]
+#[expect(non_snake_case, reason = "lints look at the function")]
 #[inline]
 async fn documented(order: u64, Name: String) -> Result<u64, Error> {
     #![expect(unused_variables, reason = "and at its body")]

@@ -2,6 +2,7 @@
 #![deny(warnings, missing_docs, unused, clippy::all, clippy::pedantic, clippy::nursery)]
 #![deny(clippy::unwrap_used, clippy::shadow_unrelated, clippy::absolute_paths)]
 #![deny(unused_qualifications, single_use_lifetimes, let_underscore_drop, unused_results)]
+#![allow(unreachable_pub, reason = "a private module stands for a public one")]
 
 use std::sync::Arc;
 
@@ -13,11 +14,11 @@ use crate::{excludes, replays, saw};
 
 /// A newtype.
 #[derive(Clone, Copy, Debug, KeyPart, Serialize)]
-pub(crate) struct OrderId(u64);
+pub struct OrderId(u64);
 
 /// A shop.
 #[derive(Debug)]
-pub(crate) struct Shop {
+pub struct Shop {
     tenant: String,
     coordinator: Arc<Coordinator>,
 }
@@ -39,7 +40,7 @@ pub(crate) struct Shop {
     on_store_error = "run"
 )]
 #[with_lock(key = "<order>", wait = "0s")]
-pub(crate) async fn pay(order: OrderId, tenant: &str, note: &str) -> Result<u64, Error> {
+pub async fn pay(order: OrderId, tenant: &str, note: &str) -> Result<u64, Error> {
     saw(format_args!("{tenant} {note}"));
     Ok(order.0)
 }
@@ -50,7 +51,7 @@ impl Shop {
     /// # Errors
     /// When refused.
     #[with_lock(key = "<self.tenant>", coordinator = &self.coordinator, wait = "0s")]
-    pub(crate) async fn open(&self) -> Result<(), Error> {
+    pub async fn open(&self) -> Result<(), Error> {
         saw(&self.tenant);
         Ok(())
     }
@@ -58,7 +59,7 @@ impl Shop {
 
 /// A trait.
 #[async_trait]
-pub(crate) trait Payments {
+pub trait Payments {
     /// A method of a trait.
     async fn refund(&self, order: OrderId) -> Result<u64, Error>;
 }
