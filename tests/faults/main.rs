@@ -4,5 +4,4 @@
 mod child;
 mod crashes;
 mod pauses;
-mod roles;
 mod storm;

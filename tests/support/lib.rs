@@ -4,6 +4,7 @@
 pub mod events;
 pub mod fixture;
 pub mod memory;
+pub mod processes;
 pub mod reference;
 pub mod sqlite;
 pub mod stage;
