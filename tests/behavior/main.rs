@@ -12,6 +12,7 @@ mod leases;
 mod locks;
 mod outages;
 mod outcomes;
+mod recorded;
 mod replay;
 mod resolving;
 mod reuse;

@@ -23,7 +23,7 @@ pub(super) fn report_unreleased(key: Option<&Key>, error: &dyn Display) {
 }
 
 /// A body succeeded and its outcome could not be stored: a retry may run it again.
-pub(crate) fn report_lost_record(key: &Key, error: &dyn Display) {
+pub(super) fn report_lost_record(key: &Key, error: &dyn Display) {
     tracing::error!(key = key.as_str(), %error, "outcome not recorded, a retry may run again");
     count("oncely_records_lost_total");
 }
