@@ -5,6 +5,7 @@ mod outcome;
 mod resolve;
 
 use std::future::Future;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -146,10 +147,14 @@ where
         Ok(ended) => ended,
         Err(Lost) => return Err(Error::lease_lost(&plan.key).into()),
     };
-    let settled = match outcomes.stored(&plan.key, &ended) {
+    let (outcome, panic) = outcomes.stored(&plan.key, &ended);
+    let settled = match outcome {
         Some(outcome) => held.complete(outcome, plan.fingerprint, plan.retention).await,
         None => held.release().await,
     };
+    if let Some(panic) = panic {
+        resume_unwind(panic);
+    }
     match (ended, settled) {
         // The caller's own value is the truth about what the body did, also where the store could
         // not be told: "error" would invite the very retry that repeats it.
