@@ -3,6 +3,7 @@
 
 mod context;
 mod deadlocks;
+mod doubts;
 mod errors;
 mod fused;
 mod guards;

@@ -2,6 +2,7 @@
 
 mod background;
 mod call;
+mod doubt;
 mod group;
 mod held;
 mod line;
