@@ -5,6 +5,7 @@ mod context;
 mod deadlocks;
 mod doubts;
 mod errors;
+mod extremes;
 mod fused;
 mod guards;
 mod interruption;
