@@ -67,6 +67,7 @@ impl Child {
 
     /// Ends it as a power cut would: nothing of it runs any more.
     pub(crate) async fn kill(mut self) {
+        assert_eq!(self.process.try_wait().unwrap(), None, "it has ended by itself");
         self.process.kill().await.unwrap();
     }
 

@@ -3,5 +3,6 @@
 
 mod child;
 mod crashes;
+mod kills;
 mod pauses;
 mod storm;

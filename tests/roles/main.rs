@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "tests may panic")]
 
 mod crashes;
+mod kills;
 mod pauses;
 mod stores;
 mod storm;
@@ -21,6 +22,8 @@ async fn main() -> ExitCode {
         "holds_locks" => crashes::holds_locks(part).await,
         "works_on_and_on" => pauses::works_on_and_on(part).await,
         "works_without_an_await" => pauses::works_without_an_await(part).await,
+        "calls_for_ever" => kills::calls_for_ever(part).await,
+        "adds_for_ever" => kills::adds_for_ever(part).await,
         "makes_many_calls" => storm::makes_many_calls(part).await,
         "passes_a_lock_around" => stores::passes_a_lock_around(part).await,
         unknown => {

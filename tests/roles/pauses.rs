@@ -10,10 +10,11 @@ const STEPS: usize = 6_000;
 /// Has an effect every few milliseconds, for a minute.
 pub(crate) async fn works_on_and_on(part: Part) {
     works(&part, async |call: Call| {
+        part.effect("stale");
         part.say(call.fencing_token());
         for _ in 0..STEPS {
-            part.effect("stale");
             sleep(ms(10)).await;
+            part.effect("stale");
         }
         Ok(0)
     })

@@ -92,3 +92,69 @@ pub mod storm {
         calls.map(|number| (number, number * KEYS / CALLS))
     }
 }
+
+/// What processes do that are killed at random moments.
+pub mod kills {
+    use std::fmt;
+
+    use oncely::{Coordinator, Idempotent, OnInterrupted};
+
+    use crate::ms;
+
+    /// The file with the key of each call that was about to begin.
+    pub const CALLS: &str = "calls";
+    /// The file with the key and the value of each replay.
+    pub const REPLAYS: &str = "replays";
+    /// The file with the number that two processes count up.
+    pub const NUMBER: &str = "number";
+    /// The file with what each of them did, step by step.
+    pub const STEPS: &str = "steps";
+
+    /// What a body did: a line of the effects.
+    #[derive(Clone, Debug)]
+    pub struct Effect {
+        /// The key of the call.
+        pub key: String,
+        /// Its token, which is its value too.
+        pub token: u64,
+        /// Its attempt.
+        pub attempt: u32,
+    }
+
+    impl Effect {
+        /// The effect in this line.
+        pub fn parse(line: &str) -> Self {
+            let mut words = line.split(' ');
+            let mut next = || words.next().unwrap_or_default();
+            let (key, token, attempt) = (next().to_owned(), next(), next());
+            let number = "a number";
+            Self {
+                key,
+                token: token.parse().expect(number),
+                attempt: attempt.parse().expect(number),
+            }
+        }
+    }
+
+    impl fmt::Display for Effect {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "{} {} {}", self.key, self.token, self.attempt)
+        }
+    }
+
+    /// The key of a call that one of the lives of a process makes.
+    pub fn key(life: usize, number: usize) -> String {
+        let choice = if number.is_multiple_of(2) { "rerun" } else { "hold" };
+        format!("{choice}-{life}-{number}")
+    }
+
+    /// What the next call with this key does after an interruption.
+    pub fn choice(key: &str) -> OnInterrupted {
+        if key.starts_with("hold") { OnInterrupted::Hold } else { OnInterrupted::Rerun }
+    }
+
+    /// A call with this key.
+    pub fn call(oncely: &Coordinator, key: &str) -> Idempotent {
+        oncely.idempotent("pay", key).lease(ms(500)).on_interrupted(choice(key))
+    }
+}
