@@ -118,6 +118,21 @@ fn names_are_the_words_of_the_field() {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
+#[test]
+fn no_test_is_skipped() {
+    let mut broken = Vec::new();
+    for folder in ["runtime", "macros", "tests", "examples"] {
+        for file in rust_files(folder).into_iter().filter(|file| !file.ends_with("tidy.rs")) {
+            for (number, line) in code_lines(&file) {
+                if line.trim_start().starts_with("#[ignore") {
+                    broken.push(format!("{}:{number}", file.display()));
+                }
+            }
+        }
+    }
+    assert!(broken.is_empty(), "ignored tests, which nobody runs:\n{}", broken.join("\n"));
+}
+
 /// Paths from the root of the workspace, where `read` looks for them.
 fn rust_files(folder: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();

@@ -3,7 +3,9 @@
 
 mod context;
 mod deadlocks;
+mod doubts;
 mod errors;
+mod extremes;
 mod fused;
 mod guards;
 mod interruption;
@@ -12,6 +14,7 @@ mod leases;
 mod locks;
 mod outages;
 mod outcomes;
+mod recorded;
 mod replay;
 mod resolving;
 mod reuse;

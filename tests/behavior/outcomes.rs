@@ -1,15 +1,16 @@
 //! Outcomes that cannot be stored, or cannot be read back.
 
 use std::collections::BTreeMap;
+use std::panic::panic_any;
 
 use oncely::store::{Lease, StoredOutcome, Token, Update};
 use oncely::{Error, ErrorKind};
-use oncely_tests::{Counter, Fixture, for_every_store, secs};
+use oncely_tests::{Counter, Fixture, for_every_store, ms, secs};
 use serde::de::DeserializeOwned;
 use serde::ser::Error as _;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::{counted, pay};
+use crate::{counted, pay, spawn};
 
 /// A value that has no stored form.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -18,6 +19,16 @@ pub(crate) struct Unserializable;
 impl Serialize for Unserializable {
     fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
         Err(S::Error::custom("not for storage"))
+    }
+}
+
+/// A value whose author did not think of storage.
+#[derive(Debug, Deserialize)]
+struct Explosive;
+
+impl Serialize for Explosive {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        panic_any("no word for it")
     }
 }
 
@@ -77,6 +88,35 @@ for_every_store! {
         assert!(matches!(call().await.unwrap_err(), HugeError::Own(_)));
         assert_eq!(call().await.unwrap_err(), HugeError::Oncely("Unreadable".to_owned()));
         assert_eq!(ran.count(), 1);
+    }
+
+    async fn an_outcome_whose_serialization_panics_is_never_run_twice(fixture: Fixture) {
+        let (oncely, ran) = (fixture.coordinator(), Counter::default());
+        let lock = || oncely.lock("order").wait(ms(0));
+        let body_ran = ran.clone();
+        let call = pay(&oncely, "42").with_lock(lock()).run(move |_| async move {
+            body_ran.up();
+            Ok::<_, Error>(Explosive)
+        });
+        let panic = spawn(call).await.unwrap_err().into_panic();
+        assert_eq!(*panic.downcast::<&str>().unwrap(), "no word for it");
+        lock().acquire().await.unwrap().release().await.unwrap();
+        let refused = pay(&oncely, "42").run(counted(&ran)).await.unwrap_err();
+        assert_eq!((refused.kind(), ran.count()), (ErrorKind::Unreadable, 1));
+    }
+
+    async fn a_choice_of_errors_that_panics_does_not_run_the_body_twice(fixture: Fixture) {
+        let (oncely, ran) = (fixture.coordinator(), Counter::default());
+        let body_ran = ran.clone();
+        let call = pay(&oncely, "42").remember_errors_if(|_: &HugeError| panic_any("undecided"));
+        let call = call.run_detached(move |_| async move {
+            body_ran.up();
+            Err::<usize, _>(HugeError::Own(String::new()))
+        });
+        let panic = spawn(call).await.unwrap_err().into_panic();
+        assert_eq!(*panic.downcast::<&str>().unwrap(), "undecided");
+        let refused = pay(&oncely, "42").run(counted(&ran)).await.unwrap_err();
+        assert_eq!((refused.kind(), ran.count()), (ErrorKind::Unreadable, 1));
     }
 
     async fn a_corrupt_outcome_is_unreadable_and_stays(fixture: Fixture) {

@@ -2,7 +2,7 @@
 
 use oncely::testing::{Call, StoreFault};
 use oncely::{Error, ErrorKind, Outcome};
-use oncely_tests::{Counter, Stage, for_every_store, ms, secs};
+use oncely_tests::{Counter, Stage, for_every_store, ms, secs, soon};
 use tokio::time::{Instant, timeout};
 
 use crate::{counted, lock_on_stage, on_stage, pay, spawn};
@@ -113,6 +113,26 @@ for_every_store! {
         assert_eq!(call.await.unwrap().unwrap(), Outcome::Executed(1));
         let replay = pay(&fixture.elsewhere(), "42").run(counted(&ran)).await.unwrap();
         assert_eq!((replay.is_replayed(), ran.count()), (true, 1));
+    }
+
+    async fn a_grant_that_comes_after_the_shutdown_began_is_given_back(fixture: Fixture) {
+        let (oncely, ran) = (fixture.coordinator(), Counter::default());
+        fixture.store().once(Call::Acquire, StoreFault::Delay(ms(300)));
+        let call = spawn(pay(&oncely, "42").run(counted(&ran)));
+        soon(fixture.store().called(Call::Acquire, 1)).await;
+        assert!(oncely.shutdown(ms(20)).await.stopped.is_empty());
+        // At once: who shuts down waits for what is under way.
+        let next = pay(&fixture.elsewhere(), "42").wait(ms(0));
+        let next = next.run(|call| async move { Ok::<_, Error>(call.attempt()) }).await;
+        assert_eq!(next.unwrap(), Outcome::Executed(1));
+        assert_eq!(call.await.unwrap().unwrap_err().kind(), ErrorKind::ShuttingDown);
+        assert_eq!(ran.count(), 0);
+    }
+
+    async fn a_shutdown_with_nothing_to_give_back_asks_the_store_nothing(fixture: Fixture) {
+        let oncely = fixture.coordinator();
+        oncely.shutdown(secs(1)).await;
+        assert_eq!(fixture.store().round_trips(), 0);
     }
 
     async fn keys_that_cannot_be_given_back_are_named(fixture: Fixture) {

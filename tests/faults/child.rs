@@ -1,19 +1,15 @@
-//! A process of this very binary that plays one of the roles.
+//! Processes that play a role, and the folder where they meet.
 
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
 
 use oncely::Coordinator;
+use oncely_tests::processes::{self, EFFECTS};
 use oncely_tests::secs;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{ChildStdout, Command};
 use tokio::time::timeout;
-
-/// Marks what a role says among the lines of the test harness.
-const MARK: &str = "@@ ";
-const FOLDER: &str = "ONCELY_FAULTS_FOLDER";
-const ARGUMENT: &str = "ONCELY_FAULTS_ARGUMENT";
 
 /// Where processes meet: a store, and whatever their bodies write.
 pub(crate) struct Folder(TempDir);
@@ -28,29 +24,13 @@ impl Folder {
     }
 
     pub(crate) async fn coordinator(&self) -> Coordinator {
-        connect(self.path()).await
+        processes::connect(self.path()).await
     }
 
     /// The lines that bodies have written so far.
     pub(crate) fn effects(&self) -> Vec<String> {
-        let effects = std::fs::read_to_string(self.path().join("effects")).unwrap_or_default();
-        effects.lines().map(str::to_owned).collect()
+        processes::lines(&self.path().join(EFFECTS))
     }
-}
-
-pub(crate) async fn connect(folder: &Path) -> Coordinator {
-    let url = format!("sqlite://{}", folder.join("records.db").display());
-    Coordinator::connect(&url).await.unwrap()
-}
-
-/// For a role: where it plays and with which argument, if it does.
-pub(crate) fn cue() -> Option<(PathBuf, String)> {
-    Some((std::env::var_os(FOLDER)?.into(), std::env::var(ARGUMENT).ok()?))
-}
-
-/// For a role: tells the test.
-pub(crate) fn say(what: impl std::fmt::Display) {
-    println!("\n{MARK}{what}");
 }
 
 /// A process of ours. Killed when dropped.
@@ -60,12 +40,12 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Starts this binary in the role `role`.
+    /// Starts a process in the role `role`.
     pub(crate) fn play(role: &str, argument: &str, folder: &Folder) -> Self {
-        let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", &format!("roles::{role}"), "--ignored", "--nocapture"])
-            .env(FOLDER, folder.path())
-            .env(ARGUMENT, argument)
+        let mut process = Command::new(env!("CARGO_BIN_EXE_role"))
+            .arg(role)
+            .arg(folder.path())
+            .arg(argument)
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -76,16 +56,18 @@ impl Child {
 
     /// The next thing it says; `None` when it has ended.
     pub(crate) async fn hears(&mut self) -> Option<String> {
-        loop {
-            let line = timeout(secs(60), self.lines.next_line()).await.expect("it says nothing");
-            if let Some(said) = line.unwrap()?.strip_prefix(MARK) {
-                return Some(said.to_owned());
-            }
-        }
+        let line = timeout(secs(60), self.lines.next_line()).await.expect("it says nothing");
+        line.unwrap()
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ends(mut self) -> ExitStatus {
+        timeout(secs(60), self.process.wait()).await.expect("it goes on").unwrap()
     }
 
     /// Ends it as a power cut would: nothing of it runs any more.
     pub(crate) async fn kill(mut self) {
+        assert_eq!(self.process.try_wait().unwrap(), None, "it has ended by itself");
         self.process.kill().await.unwrap();
     }
 
@@ -104,4 +86,10 @@ impl Child {
         let sent = Command::new("kill").args([signal, &process]).status().await.unwrap();
         assert!(sent.success());
     }
+}
+
+#[tokio::test]
+async fn a_process_without_a_role_says_so() {
+    let status = Child::play("sleeps_in", "", &Folder::new()).ends().await;
+    assert_eq!(status.code(), Some(2));
 }

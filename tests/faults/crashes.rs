@@ -1,11 +1,11 @@
 //! Processes that die while they hold something.
 
 use oncely::{Error, ErrorKind, Outcome};
+use oncely_tests::processes::pay;
 use oncely_tests::secs;
 use tokio::time::{Instant, timeout};
 
 use crate::child::{Child, Folder};
-use crate::roles::pay;
 
 #[tokio::test]
 async fn the_process_dies_mid_body_and_after_the_lease_the_next_call_runs() {
@@ -49,7 +49,7 @@ async fn the_process_dies_mid_body_and_a_call_held_back_waits_to_be_resolved() {
 #[tokio::test]
 async fn the_locks_of_a_process_that_died_are_free_after_their_lease() {
     let folder = Folder::new();
-    let mut child = Child::play("locks", "", &folder);
+    let mut child = Child::play("holds_locks", "", &folder);
     let token: u64 = child.hears().await.unwrap().parse().unwrap();
     let oncely = folder.coordinator().await;
     let busy = oncely.lock("b").wait(secs(0)).acquire().await.unwrap_err();

@@ -3,6 +3,6 @@
 
 mod child;
 mod crashes;
+mod kills;
 mod pauses;
-mod roles;
 mod storm;

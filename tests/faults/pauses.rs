@@ -1,10 +1,10 @@
 //! Processes that are stopped for longer than their lease lasts, and go on.
 
 use oncely::{Error, Outcome};
+use oncely_tests::processes::pay;
 use oncely_tests::secs;
 
 use crate::child::{Child, Folder};
-use crate::roles::pay;
 
 /// Takes over from a process that does not answer, and completes the call.
 async fn take_over(folder: &Folder, stale: u64) {
@@ -56,7 +56,7 @@ async fn a_stale_holder_that_completes_late_changes_nothing() {
 #[tokio::test]
 async fn a_stale_guard_learns_that_it_is_lost_and_leaves_its_successor_alone() {
     let folder = Folder::new();
-    let mut stale = Child::play("locks", "", &folder);
+    let mut stale = Child::play("holds_locks", "", &folder);
     stale.hears().await.unwrap();
     stale.pause().await;
     let oncely = folder.coordinator().await;

@@ -2,19 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use oncely_tests::processes::storm::{CALLS, KEYS, PROCESSES};
+
 use crate::child::{Child, Folder};
-
-const PROCESSES: usize = 2;
-pub(crate) const TASKS: usize = 8;
-const CALLS: usize = 1_000;
-const KEYS: usize = 200;
-
-/// The calls of one worker, each with its key. The calls of a key stand side by side, so that
-/// different workers come to it at the same time.
-pub(crate) fn calls_of(worker: usize) -> impl Iterator<Item = (usize, usize)> {
-    let calls = (0..CALLS).filter(move |number| number % (PROCESSES * TASKS) == worker);
-    calls.map(|number| (number, number * KEYS / CALLS))
-}
 
 #[tokio::test]
 async fn every_body_runs_once_and_every_duplicate_gets_its_value() {

@@ -4,13 +4,16 @@
 pub mod events;
 pub mod fixture;
 pub mod memory;
+pub mod processes;
 pub mod reference;
+pub mod soon;
 pub mod sqlite;
 pub mod stage;
 
 use std::time::Duration;
 
 pub use fixture::Fixture;
+pub use soon::soon;
 pub use stage::{Counter, Stage};
 
 /// So many seconds.
