@@ -2,5 +2,6 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "tests may panic")]
 
 pub mod memory;
+pub mod redis;
 pub mod reference;
 pub mod sqlite;
