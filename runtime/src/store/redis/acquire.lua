@@ -8,7 +8,7 @@
 -- its record cannot be understood, or {-2} if the counter cannot.
 
 local count = #KEYS - 1
-local now = clock(ARGV[4 * count + 1])
+local now, micros = clock(ARGV[4 * count + 1])
 local grants = {}
 local highest = 0
 local new = 0
@@ -55,8 +55,9 @@ if new > 0 then
   local last = redis.call('GET', KEYS[1])
   if last and not string.find(last, '^%d+$') then return { -2 } end
   -- Time in a token outlives a counter that was lost, the counter outlives a clock that steps back.
-  token = math.max((tonumber(last) or 0) + 1, highest + 1, now * 2048)
-  if token + new > LIMIT then return { -2 } end
+  -- No two scripts run within one microsecond, and none grants two keys in it.
+  token = math.max((tonumber(last) or 0) + 1, highest + 1, micros * 2)
+  if token >= LIMIT - new then return { -2 } end
   redis.call('SET', KEYS[1], string.format('%.0f', token + new - 1))
 end
 

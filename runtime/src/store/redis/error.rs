@@ -84,17 +84,17 @@ impl Failure {
     }
 }
 
+const RIGHTS: &str = "the user may not run what the store needs; the documentation of \
+                      `oncely::store::redis` lists the commands, keys and channels";
+
 fn meaning(error: &RedisError) -> (StoreErrorKind, &'static str) {
     use StoreErrorKind::{Corrupt, Unavailable, Unsupported};
     // Errors from within a script carry the code of their cause somewhere in the text.
     let causes = [
         ("WRONGTYPE", Corrupt, "a key of the store holds something that is no record"),
-        (
-            "NOPERM",
-            Unsupported,
-            "the user may not run what the store needs; the documentation of \
-             `oncely::store::redis` lists the commands, keys and channels",
-        ),
+        ("NOPERM", Unsupported, RIGHTS),
+        // Of a command within a script.
+        ("The user executing the script can't", Unsupported, RIGHTS),
         ("NOAUTH", Unsupported, "the server asks for a password; put it into the URL"),
         ("WRONGPASS", Unsupported, "the server refuses the user or the password of the URL"),
         ("CROSSSLOT", Unsupported, "the server is part of a cluster, which is not supported yet"),
@@ -123,9 +123,11 @@ fn meaning(error: &RedisError) -> (StoreErrorKind, &'static str) {
 
 /// Whether the server's error has this code, or was caused by one that has it.
 fn says(error: &RedisError, code: &str) -> bool {
-    let is_code = |word: &str| word.trim_start_matches('-') == code;
-    error.code().is_some_and(is_code)
-        || error.detail().is_some_and(|detail| {
-            detail.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(is_code)
-        })
+    let detail = error.detail().unwrap_or_default();
+    let starts_word = |at: usize| !detail[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
+    let ends_word = |at: usize| !detail[at..].starts_with(|c: char| c.is_ascii_alphanumeric());
+    error.code() == Some(code)
+        || detail
+            .match_indices(code)
+            .any(|(at, found)| starts_word(at) && ends_word(at + found.len()))
 }

@@ -170,18 +170,19 @@ struct Slot {
 }
 
 impl Links {
-    /// The connection of the current runtime, if there is one.
-    pub(super) fn current(&self) -> Option<Arc<Link>> {
-        let runtime = Handle::try_current().ok()?.id();
+    /// The connection of this runtime, if there is one.
+    pub(super) fn current(&self, runtime: &Handle) -> Option<Arc<Link>> {
+        let runtime = runtime.id();
         let slots = self.slots.lock();
         slots.iter().find(|slot| slot.runtime == runtime)?.current()
     }
 
-    /// The connection of the current runtime, opened if there is none.
-    pub(super) async fn open(&self, info: &ConnectionInfo) -> Result<Arc<Link>, Failure> {
-        let runtime = Handle::try_current().map_err(|_| {
-            Failure::Unsupported("the store needs to be used within a tokio runtime".to_owned())
-        })?;
+    /// The connection of this runtime, which is the current one, opened if there is none.
+    pub(super) async fn open(
+        &self,
+        runtime: &Handle,
+        info: &ConnectionInfo,
+    ) -> Result<Arc<Link>, Failure> {
         let slot = self.slot(runtime.id());
         if let Some(link) = slot.current() {
             return Ok(link);
@@ -190,7 +191,7 @@ impl Links {
         if let Some(link) = slot.current() {
             return Ok(link);
         }
-        let link = Arc::new(Link::open(info, runtime).await?);
+        let link = Arc::new(Link::open(info, runtime.clone()).await?);
         *slot.link.lock() = Some(Arc::clone(&link));
         Ok(link)
     }

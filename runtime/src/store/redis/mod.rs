@@ -42,11 +42,12 @@
 //! **On failover.** Redis replicates after it answers. A replica that takes over may not know of a
 //! lease that was granted or an outcome that was stored just before, and then grants the key again.
 //! No setting closes this; what does is the [fencing token](crate::Call::fencing_token), checked
-//! where the effect happens. A token is at least the server's time in ms times 2,048, and above
-//! every token the server knows of. So it rises across release, expiry, deletion, restart without
-//! persistence, `FLUSHALL` and failover; and while the counter is there, across a clock that steps
-//! back. It does not rise if the counter is lost *and* the clock goes back behind the time of the
-//! loss: a replica that lacks the last writes and whose clock lags by more than the failover took.
+//! where the effect happens. A token is at least twice the server's time in µs (which stays below
+//! 2^53 until the year 2112), and above every token the server knows of. So it rises across release,
+//! expiry, deletion, restart without persistence, `FLUSHALL` and failover; and while the counter is
+//! there, across a clock that steps back. It does not rise if the counter is lost *and* the clock
+//! goes back behind the time of the loss: a replica that lacks the last writes and whose clock lags
+//! by more than the failover took.
 //!
 //! **On a crash.** What the server has not written to its disk is gone with it: everything without
 //! persistence, about a second with `appendonly yes` and `appendfsync everysec`, nothing with
@@ -76,6 +77,7 @@ mod watch;
 use std::fmt;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use self::address::Address;
@@ -85,7 +87,8 @@ use self::script::Script;
 #[cfg(feature = "testing")]
 use crate::store::clock::Clock;
 use crate::store::{
-    Acquired, BoxFuture, Key, Lease, LeaseRequest, Store, StoreError, Update, Updated,
+    Acquired, BoxFuture, Key, Lease, LeaseRequest, Store, StoreError, StoreErrorKind, Update,
+    Updated,
 };
 
 /// How long an operation may take in all: less than half of a coordinator's limit, so that an
@@ -129,15 +132,9 @@ impl RedisStore {
             #[cfg(feature = "testing")]
             clock: Clock::default(),
         };
-        let greeting = async {
-            let link = store.links.open(&store.address.info).await?;
-            greet::greet(&link, &store.address.shown).await
-        };
-        match timeout(LIMIT, greeting).await {
-            Ok(Ok(())) => Ok(store),
-            Ok(Err(failure)) => Err(failure.at(&store.address.shown)),
-            Err(_) => Err(Failure::TooLate.at(&store.address.shown)),
-        }
+        let address = &store.address.shown;
+        store.bounded(async |link| greet::greet(link, address).await).await?;
+        Ok(store)
     }
 
     /// As [`connect`](Self::connect), with a clock whose steps are added to the server's.
@@ -165,11 +162,16 @@ impl RedisStore {
         &self,
         operation: impl AsyncFnOnce(&Link) -> Result<T, Failure>,
     ) -> Result<T, StoreError> {
+        // Timers and connections panic where there is no runtime.
+        let runtime = Handle::try_current().map_err(|error| {
+            let advice = "use the store from within a tokio runtime";
+            StoreError::new(StoreErrorKind::Unsupported, advice).with_source(error)
+        })?;
         let mut used = None;
         let work = async {
-            let link = match self.links.current() {
+            let link = match self.links.current(&runtime) {
                 Some(link) => link,
-                None => self.links.open(&self.address.info).await?,
+                None => self.links.open(&runtime, &self.address.info).await?,
             };
             operation(used.insert(link)).await
         };
@@ -225,7 +227,8 @@ impl Store for RedisStore {
 
     /// Without a connection it resolves at once: looking again opens one.
     fn changed<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, ()> {
-        let told = self.links.current().and_then(|link| link.watch(key.as_str()));
+        let link = Handle::try_current().ok().and_then(|runtime| self.links.current(&runtime));
+        let told = link.and_then(|link| link.watch(key.as_str()));
         Box::pin(async {
             if let Some(told) = told {
                 told.await;

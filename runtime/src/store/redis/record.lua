@@ -7,10 +7,11 @@ local ABANDONED = 86400000 -- ms
 -- An outcome that is over is over by `expires`; the server may delete it a little later.
 local SPARE = 1000 -- ms
 
--- Milliseconds since 1970 by the server's clock, which only tests move.
+-- Milliseconds and microseconds since 1970 by the server's clock, which only tests move.
 local function clock(offset)
   local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000) + (tonumber(offset) or 0)
+  local micros = time[1] * 1000000 + time[2] + (tonumber(offset) or 0) * 1000
+  return math.floor(micros / 1000), micros
 end
 
 local function parse(raw)
