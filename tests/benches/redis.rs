@@ -12,7 +12,7 @@ use oncely_tests::redis::RedisServer;
 use redis::aio::MultiplexedConnection;
 
 const LONG: Duration = Duration::from_secs(60);
-const RUN: Duration = Duration::from_millis(600);
+const RUN: Duration = Duration::from_millis(500);
 const ROUNDS: usize = 5;
 const OUTCOME: [u8; 200] = [b'x'; 200];
 

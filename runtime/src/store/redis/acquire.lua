@@ -9,45 +9,53 @@
 
 local count = #KEYS - 1
 local now, micros = clock(ARGV[4 * count + 1])
-local grants = {}
-local highest = 0
-local new = 0
+local answer = { 0 }
+-- Of each key: what to write, for a new lease without its beginning up to the token.
+local values, choices = {}, {}
+local highest, new = 0, 0
 
 for i = 1, count do
   local at = 4 * i - 3
-  local id, print, choice = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local grant = { lease = tonumber(ARGV[at]), attempt = 1, print = print, note = '-', id = id }
-  grant.choice = string.lower(choice)
+  local lease, id, print, choice = ARGV[at] + 0, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  local resolves = choice == 'R' or choice == 'H'
+  if resolves then choice = string.lower(choice) end
+  local attempt, note, again = 1, '-', false
   local raw = redis.call('GET', KEYS[i + 1])
   if raw then
-    local record = parse(raw)
-    if not record then return { -1, i } end
-    local state = record.state
-    local over = record.expires <= now
-    if state == 'f' or (state == 'c' and over) then
-      -- As if there were none.
-    elseif state == 'p' and record.id == id then
-      grant.record = record
-      grant.tail = string.sub(raw, record.rest)
-    elseif state == 'p' and not over then
+    local state, its_choice, token, its_attempt, expires, its_note, lease_at, after_lease, note_at,
+      print_at, ends = parse(raw)
+    if not state then return { -1, i } end
+    if state == 'p' and string.sub(raw, print_at - 16, print_at - 1) == id then
+      again = true
+      choice = its_choice
+      answer[2 * i], answer[2 * i + 1] = tonumber(token), its_attempt
+      values[i] = extended(raw, lease_at, after_lease, now + lease)
+    elseif state == 'p' and expires > now then
       -- Whoever gives the key back will see that somebody waits. Only a hint: it may fail.
-      if record.note == '-' then
-        redis.pcall('SETRANGE', KEYS[i + 1], record.note_at - 1, 'w')
+      if its_note == '-' then
+        redis.pcall('SETRANGE', KEYS[i + 1], note_at - 1, 'w')
       end
       return { i, now, raw }
-    elseif state == 'c' then
+    elseif state == 'c' and expires > now then
       return { i, now, raw }
-    elseif choice ~= grant.choice or (record.choice == 'r' and record.print == print) then
-      grant.attempt = math.min(record.attempt + 1, 4294967295)
-      if print == '' then grant.print = record.print end
-      grant.note = record.note
-    else
-      return { i, now, raw }
+    elseif state == 'p' or state == 'i' then
+      local its_print = string.sub(raw, print_at, ends - 1)
+      if not resolves and (its_choice ~= 'r' or its_print ~= print) then return { i, now, raw } end
+      attempt = math.min(its_attempt + 1, 4294967295)
+      note = its_note
+      if print == '' then print = its_print end
     end
-    highest = math.max(highest, tonumber(record.token))
+    highest = math.max(highest, tonumber(token))
   end
-  if not grant.record then new = new + 1 end
-  grants[i] = grant
+  if not again then
+    new = new + 1
+    answer[2 * i + 1] = attempt
+    local has_print = 'f'
+    if print == '' then has_print = '-' end
+    values[i] = string.format(' %.0f %.0f %.0f %s %s\n', attempt, now + lease, now, note, has_print)
+      .. id .. print
+  end
+  choices[i] = choice
 end
 
 local token = 0
@@ -56,29 +64,18 @@ if new > 0 then
   if last and not string.find(last, '^%d+$') then return { -2 } end
   -- Time in a token outlives a counter that was lost, the counter outlives a clock that steps back.
   -- No two scripts run within one microsecond, and none grants two keys in it.
-  token = math.max((tonumber(last) or 0) + 1, highest + 1, micros * 2)
+  token = math.max((last or 0) + 1, highest + 1, micros * 2)
   if token >= LIMIT - new then return { -2 } end
-  redis.call('SET', KEYS[1], string.format('%.0f', token + new - 1))
+  redis.call('SET', KEYS[1], token + new - 1)
 end
 
-local answer = { 0 }
 for i = 1, count do
-  local grant = grants[i]
-  local record = grant.record
-  local value
-  if record then
-    local expires = now + grant.lease
-    grant.choice = record.choice
-    answer[2 * i], answer[2 * i + 1] = tonumber(record.token), record.attempt
-    value = header('p', record.choice, record.token, record.attempt, expires, record.since,
-      record.note, record.print) .. grant.tail
-  else
-    answer[2 * i], answer[2 * i + 1] = token, grant.attempt
-    value = header('p', grant.choice, string.format('%.0f', token), grant.attempt,
-      now + grant.lease, string.format('%.0f', now), grant.note, grant.print)
-      .. grant.id .. grant.print
+  local value, choice = values[i], choices[i]
+  if not answer[2 * i] then
+    answer[2 * i] = token
+    value = string.format('1 p %s %.0f', choice, token) .. value
     token = token + 1
   end
-  write(KEYS[i + 1], value, until_abandoned(grant.choice, grant.lease))
+  hold(KEYS[i + 1], value, choice, ARGV[4 * i - 3])
 end
 return answer

@@ -4,58 +4,47 @@
 local LIMIT = 9007199254740992 -- 2^53
 local TOMBSTONE = 60000 -- ms
 local ABANDONED = 86400000 -- ms
--- An outcome that is over is over by `expires`; the server may delete it a little later.
+-- An outcome that is over is over by its record; the server may delete it a little later.
 local SPARE = 1000 -- ms
 
 -- Milliseconds and microseconds since 1970 by the server's clock, which only tests move.
 local function clock(offset)
   local time = redis.call('TIME')
-  local micros = time[1] * 1000000 + time[2] + (tonumber(offset) or 0) * 1000
+  local micros = time[1] * 1000000 + time[2]
+  if offset then micros = micros + offset * 1000 end
   return math.floor(micros / 1000), micros
 end
 
+-- The words of a record, and where in it are: the end of the lease and what follows that, the note
+-- on waiters, the fingerprint and what follows that. Nothing, if it is no record.
 local function parse(raw)
-  local state, choice, token, attempt, expires, since, at, note, print, rest =
-    string.match(raw, '^1 ([pcif]) ([rh]) (%d+) (%d+) (%d+) (%d+) ()([-w%d]+) ([-f])\n()')
+  local state, choice, token, attempt, lease_at, expires, after_lease, note_at, note, print, ends =
+    string.match(raw, '^1 ([pcif]) ([rh]) (%d+) (%d+) ()(%d+)() %d+ ()([-w%d]+) ([-f])\n()')
   if not state then return nil end
-  local record = {
-    state = state, choice = choice, token = token, attempt = tonumber(attempt),
-    expires = tonumber(expires), since = since, note_at = at, note = note, rest = rest,
-    has_print = print,
-  }
-  if tonumber(token) >= LIMIT or record.expires >= LIMIT or record.attempt >= 4294967296 then
+  attempt, expires = tonumber(attempt), tonumber(expires)
+  if state == 'p' then ends = ends + 16 end
+  local print_at = ends
+  if print == 'f' then ends = ends + 33 end
+  if tonumber(token) >= LIMIT or expires >= LIMIT or attempt >= 4294967296 then return nil end
+  if state == 'c' then
+    if not tonumber(note) or #raw + 1 < ends then return nil end
+  elseif #raw + 1 ~= ends or (note ~= '-' and note ~= 'w') then
     return nil
   end
-  local prints_at = rest
-  if state == 'p' then prints_at = rest + 16 end
-  local ends = prints_at
-  if print == 'f' then ends = prints_at + 33 end
-  local has_code = tonumber(note) ~= nil
-  if #raw + 1 < ends or has_code ~= (state == 'c') then return nil end
-  if state ~= 'c' and (#raw + 1 > ends or #note > 1) then return nil end
-  record.id = string.sub(raw, rest, prints_at - 1)
-  record.print = string.sub(raw, prints_at, ends - 1)
-  return record
+  return state, choice, token, attempt, expires, note, lease_at, after_lease, note_at, print_at, ends
 end
 
-local function header(state, choice, token, attempt, expires, since, note, print)
-  local has_print = '-'
-  if print ~= '' then has_print = 'f' end
-  return string.format('1 %s %s %s %.0f %.0f %s %s %s\n', state, choice, token, attempt, expires,
-    since, note, has_print)
-end
-
--- Writes a record that nobody needs after so many milliseconds; 0 means never.
-local function write(key, value, keep)
-  if keep == 0 then
+-- Writes a record in progress. Who vanishes leaves it behind for a day, or until it is resolved.
+local function hold(key, value, choice, lease)
+  if choice == 'h' then
     redis.call('SET', key, value)
   else
-    redis.call('SET', key, value, 'PX', string.format('%.0f', keep))
+    redis.call('SET', key, value, 'PX', lease + ABANDONED)
   end
 end
 
--- How long a record is kept whose holder may vanish, or did.
-local function until_abandoned(choice, lease)
-  if choice == 'h' then return 0 end
-  return lease + ABANDONED
+-- A record in progress with another end of its lease.
+local function extended(raw, lease_at, after_lease, expires)
+  return string.sub(raw, 1, lease_at - 1) .. string.format('%.0f', expires)
+    .. string.sub(raw, after_lease)
 end

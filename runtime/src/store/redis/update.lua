@@ -8,55 +8,53 @@
 -- understood.
 
 local now = clock(ARGV[4 * #KEYS + 1])
-local moment = string.format('%.0f', now)
-
--- `what`, done to a record in progress.
-local function apply(key, record, raw, what, length, outcome)
-  local choice, token, attempt = record.choice, record.token, record.attempt
-  if what == 'r' then
-    write(key, header('p', choice, token, attempt, now + length, record.since, record.note,
-      record.print) .. string.sub(raw, record.rest), until_abandoned(choice, length))
-    return
-  end
-  if what == 'f' then
-    write(key, header('f', choice, token, attempt, now, moment, '-', ''), TOMBSTONE)
-  elseif what == 'i' then
-    write(key, header('i', choice, token, attempt, now, moment, '-', record.print) .. record.print,
-      until_abandoned(choice, 0))
-  else
-    write(key, header('c', choice, token, attempt, now + length, moment, what, record.print)
-      .. record.print .. outcome, length + SPARE)
-  end
-  if record.note == 'w' then
-    -- A hint: who may not publish may still give back.
-    redis.pcall('PUBLISH', 'oncely:changed:' .. key, '')
-  end
-end
-
 local answers = {}
+
 for i = 1, #KEYS do
   local at = 4 * i - 3
-  local token, what = ARGV[at], ARGV[at + 1]
-  local raw = redis.pcall('GET', KEYS[i])
+  local key, what = KEYS[i], ARGV[at + 1]
+  local raw = redis.pcall('GET', key)
   if type(raw) == 'table' then
     if not string.find(raw.err, 'WRONGTYPE', 1, true) then return raw end
     answers[i] = -1
   elseif not raw then
     answers[i] = 0
   else
-    local record = parse(raw)
-    if not record then
+    local state, choice, token, attempt, expires, note, lease_at, after_lease, _, print_at, ends =
+      parse(raw)
+    if not state then
       answers[i] = -1
-    elseif record.token ~= token then
+    elseif token ~= ARGV[at] then
       answers[i] = 0
-    elseif record.state == 'p' then
-      apply(KEYS[i], record, raw, what, tonumber(ARGV[at + 2]), ARGV[at + 3])
-      answers[i] = 1
-    elseif record.state == what or (record.state == 'c' and tonumber(what)) then
-      -- It was done before, and its reply was lost.
+    elseif state ~= 'p' then
+      -- It was done before, and its reply was lost; or something else was done.
+      local stands = state == what or (state == 'c' and tonumber(what))
+      answers[i] = stands and 1 or 0
+    elseif what == 'r' then
+      local lease = ARGV[at + 2] + 0
+      hold(key, extended(raw, lease_at, after_lease, now + lease), choice, lease)
       answers[i] = 1
     else
-      answers[i] = 0
+      local length = ARGV[at + 2] + 0
+      local print = string.sub(raw, print_at, ends - 1)
+      local has_print = 'f'
+      if print == '' or what == 'f' then has_print = '-' end
+      if what == 'f' then
+        redis.call('SET', key, string.format('1 f %s %s %.0f %.0f %.0f - -\n', choice, token,
+          attempt, now, now), 'PX', TOMBSTONE)
+      elseif what == 'i' then
+        hold(key, string.format('1 i %s %s %.0f %.0f %.0f - %s\n', choice, token, attempt, now, now,
+          has_print) .. print, choice, 0)
+      else
+        redis.call('SET', key, string.format('1 c %s %s %.0f %.0f %.0f %s %s\n', choice, token,
+          attempt, now + length, now, what, has_print) .. print .. ARGV[at + 3],
+          'PX', length + SPARE)
+      end
+      if note == 'w' then
+        -- A hint: who may not publish may still give back.
+        redis.pcall('PUBLISH', 'oncely:changed:' .. key, '')
+      end
+      answers[i] = 1
     end
   end
 end
