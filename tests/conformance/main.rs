@@ -13,3 +13,7 @@ mod memory {
 mod sqlite {
     oncely::store_laws!(oncely_tests::sqlite::SqliteFixture::new());
 }
+
+mod redis {
+    oncely::store_laws!(oncely_tests::redis::RedisFixture::new());
+}

@@ -5,6 +5,8 @@ pub mod events;
 pub mod fixture;
 pub mod memory;
 pub mod processes;
+pub mod proxy;
+pub mod redis;
 pub mod reference;
 pub mod soon;
 pub mod sqlite;

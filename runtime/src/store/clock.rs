@@ -1,9 +1,10 @@
-//! The wall clock of stores whose database has none of its own.
+//! The wall clock of stores whose database has none of its own, and the steps tests make it take.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 #[cfg(feature = "testing")]
 use std::time::Duration;
+#[cfg(feature = "sqlite")]
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::record::millis;
@@ -20,12 +21,19 @@ pub struct Clock {
 
 impl Clock {
     /// Milliseconds since 1970.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn now(&self) -> i64 {
         let since = match SystemTime::now().duration_since(UNIX_EPOCH) {
             Ok(after) => millis(after),
             Err(before) => millis(before.duration()).saturating_neg(),
         };
         since.saturating_add(self.offset.load(Ordering::Relaxed))
+    }
+
+    /// How far tests have moved the clock, in milliseconds.
+    #[cfg(all(feature = "redis", feature = "testing"))]
+    pub(crate) fn offset(&self) -> i64 {
+        self.offset.load(Ordering::Relaxed)
     }
 
     /// Moves the clock forward.

@@ -16,7 +16,15 @@ pub(crate) async fn connect(url: &str) -> Result<Arc<dyn Store>, Error> {
         "sqlite" => Ok(Arc::new(super::sql::sqlite::SqliteStore::connect(url).await?)),
         #[cfg(not(feature = "sqlite"))]
         "sqlite" => Err(invalid("`sqlite:` needs the feature `sqlite` of oncely".to_owned())),
-        "postgres" | "postgresql" | "mysql" | "mariadb" | "redis" | "rediss" => {
+        #[cfg(feature = "redis")]
+        "redis" | "redis+unix" | "unix" | "rediss" | "redis+cluster" | "redis-cluster" => {
+            Ok(Arc::new(super::redis::RedisStore::connect(url).await?))
+        }
+        #[cfg(not(feature = "redis"))]
+        "redis" | "redis+unix" | "unix" | "rediss" | "redis+cluster" | "redis-cluster" => {
+            Err(invalid(format!("`{scheme}:` needs the feature `redis` of oncely")))
+        }
+        "postgres" | "postgresql" | "mysql" | "mariadb" => {
             Err(invalid(format!("`{scheme}:` has no store in this release")))
         }
         // The rest of the URL may hold a password.

@@ -1,11 +1,13 @@
 //! The contract of a store: two operations, one hint and eleven laws.
 
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", all(feature = "redis", feature = "testing")))]
 pub(crate) mod clock;
 mod connect;
 mod error;
 pub mod memory;
 mod record;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod sql;
 
 use std::fmt::Debug;

@@ -1,0 +1,64 @@
+//! What is asked of a server when the store is opened: whether it can keep records, and for how
+//! long.
+
+use redis::Value;
+
+use super::error::Failure;
+use super::link::Link;
+
+/// Looks at the server behind a new connection.
+pub(super) async fn greet(link: &Link, address: &str) -> Result<(), Failure> {
+    match link.ask(&redis::cmd("INFO")).await {
+        Ok(Value::VerbatimString { text, .. }) => examine(&text, address),
+        Ok(Value::BulkString(text)) => examine(&String::from_utf8_lossy(&text), address),
+        Ok(_) => {
+            unseen(address);
+            Ok(())
+        }
+        Err(failure) if failure.is_forbidden() => {
+            unseen(address);
+            Ok(())
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+fn unseen(address: &str) {
+    tracing::warn!(
+        address,
+        "the user may not ask for INFO: the server's version, role and maxmemory-policy are not \
+         known; an evicting policy deletes locks and outcomes"
+    );
+}
+
+fn examine(info: &str, address: &str) -> Result<(), Failure> {
+    let field = |name: &str| {
+        info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+    };
+    if let Some(version) = field("redis_version") {
+        let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+        if major.is_some_and(|major| major < 6) {
+            let what = format!("the server is Redis {version}; 6.0 or later is needed");
+            return Err(Failure::Unsupported(what));
+        }
+    }
+    if field("cluster_enabled") == Some("1") {
+        return Err(Failure::Unsupported(
+            "the server is part of a cluster, which is not supported yet".to_owned(),
+        ));
+    }
+    if field("role") == Some("slave") {
+        return Err(Failure::Unsupported(
+            "the server is a replica and takes no writes; name the primary".to_owned(),
+        ));
+    }
+    if let Some(policy) = field("maxmemory_policy").filter(|policy| *policy != "noeviction") {
+        tracing::warn!(
+            address,
+            policy,
+            "maxmemory-policy evicts keys: a full server deletes locks that are held and outcomes \
+             that should replay, so calls may run twice; set it to noeviction"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! One connection, for the operations and the news of one runtime.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Cmd, ConnectionAddr, ConnectionInfo, PushInfo, Value};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::runtime::Handle;
+use tokio::sync::futures::OwnedNotified;
+use tokio::task::AbortHandle;
+
+use super::error::Failure;
+use super::script::Script;
+use super::watch::Watches;
+
+/// How many commands may wait for the driver, before those who send wait in line.
+const BUFFER: usize = 1024;
+/// How long a connection that was given up may still answer those who use it.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A connection that many share: commands are answered in the order in which they were sent, and
+/// what the server pushes comes in between.
+pub(super) struct Link {
+    connection: MultiplexedConnection,
+    runtime: Handle,
+    driver: AbortHandle,
+    alive: Arc<AtomicBool>,
+    watches: Arc<Watches>,
+    /// The names by which the server knows the scripts.
+    acquire: String,
+    update: String,
+}
+
+impl Link {
+    /// A new connection, driven by the current runtime.
+    pub(super) async fn open(info: &ConnectionInfo, runtime: Handle) -> Result<Self, Failure> {
+        let watches = Arc::new(Watches::default());
+        let heard = Arc::clone(&watches);
+        let config = AsyncConnectionConfig::new()
+            // Whoever waits for an answer has a limit of their own, which counts everything.
+            .set_response_timeout(None)
+            .set_pipeline_buffer_size(BUFFER)
+            .set_push_sender(move |pushed: PushInfo| {
+                heard.hear(&pushed);
+                Ok::<(), ()>(())
+            });
+        let alive = Arc::new(AtomicBool::new(true));
+        let ending = Ending { alive: Arc::clone(&alive), watches: Arc::clone(&watches) };
+        let settings = info.redis_settings();
+        let (connection, driver) = match info.addr() {
+            ConnectionAddr::Tcp(host, port) => {
+                let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                stream.set_nodelay(true)?;
+                let (connection, driver) =
+                    MultiplexedConnection::new_with_config(settings, stream, config).await?;
+                (connection, runtime.spawn(drive(driver, ending)))
+            }
+            ConnectionAddr::Unix(path) => {
+                let stream = UnixStream::connect(path).await?;
+                let (connection, driver) =
+                    MultiplexedConnection::new_with_config(settings, stream, config).await?;
+                (connection, runtime.spawn(drive(driver, ending)))
+            }
+            _ => return Err(Failure::Unsupported("no address that can be reached".to_owned())),
+        };
+        let driver = driver.abort_handle();
+        let (acquire, update) = (String::new(), String::new());
+        let mut link = Self { connection, runtime, driver, alive, watches, acquire, update };
+        link.acquire = link.load(Script::Acquire).await?;
+        link.update = link.load(Script::Update).await?;
+        Ok(link)
+    }
+
+    /// Whether the driver still runs: it ends with the connection, or with its runtime.
+    pub(super) fn is_alive(&self) -> bool {
+        self.alive.load(Ordering::Acquire)
+    }
+
+    /// Nobody starts anything on this connection any more.
+    pub(super) fn give_up(&self) {
+        self.alive.store(false, Ordering::Release);
+        self.watches.end();
+        let driver = self.driver.clone();
+        self.runtime.spawn(async move {
+            tokio::time::sleep(GRACE).await;
+            driver.abort();
+        });
+    }
+
+    /// Sends a command and waits for its answer.
+    pub(super) async fn ask(&self, command: &Cmd) -> Result<Value, Failure> {
+        let mut connection = self.connection.clone();
+        Ok(command.query_async(&mut connection).await?)
+    }
+
+    /// Calls a script; `command` makes the call from the script's name.
+    pub(super) async fn run(
+        &self,
+        script: Script,
+        command: impl Fn(&str) -> Cmd,
+    ) -> Result<Value, Failure> {
+        let name = match script {
+            Script::Acquire => &self.acquire,
+            Script::Update => &self.update,
+        };
+        match self.ask(&command(name)).await {
+            // The server was restarted behind a proxy, or told to forget. Nothing was done.
+            Err(failure) if failure.is_no_script() => {
+                self.load(script).await?;
+                self.ask(&command(name)).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn load(&self, script: Script) -> Result<String, Failure> {
+        let mut command = redis::cmd("SCRIPT");
+        command.arg("LOAD").arg(script.text());
+        let name = self.ask(&command).await?;
+        redis::from_redis_value(name).map_err(|_| Failure::odd("load"))
+    }
+
+    /// Resolves when `key` may have changed; `None` if the connection is gone.
+    pub(super) fn watch(&self, key: &str) -> Option<OwnedNotified> {
+        self.watches.watch(key, &self.connection, &self.runtime)
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("alive", &self.is_alive()).finish_non_exhaustive()
+    }
+}
+
+async fn drive(driver: impl Future<Output = ()>, ending: Ending) {
+    driver.await;
+    drop(ending);
+}
+
+/// Dropped when the driver ends, and also when its runtime does.
+struct Ending {
+    alive: Arc<AtomicBool>,
+    watches: Arc<Watches>,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.alive.store(false, Ordering::Release);
+        self.watches.end();
+    }
+}
+
+/// The connections of a store: one for each runtime that uses it, since a connection stands still
+/// where its runtime does, and ends with it.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    slots: Mutex<Vec<Arc<Slot>>>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    runtime: tokio::runtime::Id,
+    link: Mutex<Option<Arc<Link>>>,
+    /// One at a time connects, and the others use what it gets.
+    connecting: tokio::sync::Mutex<()>,
+}
+
+impl Links {
+    /// The connection of this runtime, if there is one.
+    pub(super) fn current(&self, runtime: &Handle) -> Option<Arc<Link>> {
+        let runtime = runtime.id();
+        let slots = self.slots.lock();
+        slots.iter().find(|slot| slot.runtime == runtime)?.current()
+    }
+
+    /// The connection of this runtime, which is the current one, opened if there is none.
+    pub(super) async fn open(
+        &self,
+        runtime: &Handle,
+        info: &ConnectionInfo,
+    ) -> Result<Arc<Link>, Failure> {
+        let slot = self.slot(runtime.id());
+        if let Some(link) = slot.current() {
+            return Ok(link);
+        }
+        let _first = slot.connecting.lock().await;
+        if let Some(link) = slot.current() {
+            return Ok(link);
+        }
+        let link = Arc::new(Link::open(info, runtime.clone()).await?);
+        *slot.link.lock() = Some(Arc::clone(&link));
+        Ok(link)
+    }
+
+    fn slot(&self, runtime: tokio::runtime::Id) -> Arc<Slot> {
+        let mut slots = self.slots.lock();
+        if let Some(slot) = slots.iter().find(|slot| slot.runtime == runtime) {
+            return Arc::clone(slot);
+        }
+        // Runtimes that ended leave nothing behind.
+        slots.retain(|slot| Arc::strong_count(slot) > 1 || slot.current().is_some());
+        let (link, connecting) = Default::default();
+        let slot = Arc::new(Slot { runtime, link, connecting });
+        slots.push(Arc::clone(&slot));
+        slot
+    }
+}
+
+impl Slot {
+    fn current(&self) -> Option<Arc<Link>> {
+        self.link.lock().as_ref().filter(|link| link.is_alive()).cloned()
+    }
+}

@@ -1,0 +1,244 @@
+//! Stores in a Redis server, which any number of machines may share.
+//!
+//! Needs Redis 6.0 or later (or a server that does as it does: Lua scripts, RESP3), one server or
+//! the primary of a replicated set. Every acquire and every slice of updates is one script and one
+//! round trip, all of it or nothing. Clusters and TLS are not supported in this release.
+//!
+//! # What is in the server
+//!
+//! A record is a string at the key named exactly as [`Key::as_str`](crate::store::Key::as_str):
+//! `redis-cli --no-raw get oncely/call/pay//r-1`. Its first line has nine words, and the bytes that
+//! belong to it follow:
+//!
+//! ```text
+//! 1 c r 3613285916672001 1 1764237600000 1764151200000 0 f⏎ <fingerprint, 33 bytes> <outcome>
+//! 1 p r 3613285916672002 1 1764151230000 1764151200000 - -⏎ <attempt id, 16 bytes>
+//! ```
+//!
+//! | word | means |
+//! |---|---|
+//! | `1` | the version of the layout |
+//! | `p`, `c`, `i`, `f` | in progress, completed, interrupted, free (given back) |
+//! | `r`, `h` | once interrupted: rerun, or hold until someone resolves it |
+//! | a number | the fencing token |
+//! | a number | the attempt |
+//! | a number | when the lease or the retention ends, in ms since 1970 by the server's clock |
+//! | a number | when the record came into its state |
+//! | `-`, `w`, a number | nobody waits, somebody does; of a completed record what the outcome is: 0 a value, 1 an error, 2 none that could be stored |
+//! | `-`, `f` | whether a fingerprint follows |
+//!
+//! The outcome is the last part, byte for byte. `oncely:last_token` counts the tokens. A record has
+//! a time to live that ends when nobody needs it any more: an outcome's with its retention, that of
+//! what was given back after a minute, that of what was left in progress a day after its lease. The
+//! time to live only cleans up; whether a lease is over is decided by the number in the record, when
+//! somebody else asks. Records that are held back have none. Deleting a key takes it from its
+//! holder, who is told that the lease is lost.
+//!
+//! A waiter subscribes to the channel `oncely:changed:` and the key. A record that somebody was
+//! turned away from is marked, and only then its end is published: a free key pays nothing.
+//!
+//! # What may be lost
+//!
+//! **On failover.** Redis replicates after it answers. A replica that takes over may not know of a
+//! lease that was granted or an outcome that was stored just before, and then grants the key again.
+//! No setting closes this; what does is the [fencing token](crate::Call::fencing_token), checked
+//! where the effect happens. A token is at least twice the server's time in µs (which stays below
+//! 2^53 until the year 2112), and above every token the server knows of. So it rises across release,
+//! expiry, deletion, restart without persistence, `FLUSHALL` and failover; and while the counter is
+//! there, across a clock that steps back. It does not rise if the counter is lost *and* the clock
+//! goes back behind the time of the loss: a replica that lacks the last writes and whose clock lags
+//! by more than the failover took.
+//!
+//! **On a crash.** What the server has not written to its disk is gone with it: everything without
+//! persistence, about a second with `appendonly yes` and `appendfsync everysec`, nothing with
+//! `appendfsync always`. A holder whose record is gone is told that the lease is lost; an outcome
+//! that is gone means that a repeated call runs again.
+//!
+//! **Under memory pressure.** A `maxmemory-policy` other than `noeviction` deletes records when the
+//! memory is full. The store warns of it when it is opened.
+//!
+//! # Rights
+//!
+//! A user of the server's access lists needs the keys of the namespace and `oncely:last_token`, the
+//! channels `oncely:changed:*`, and `+evalsha +script|load +time +get +set +setrange +publish
+//! +subscribe +unsubscribe +info`. Without the channels or their commands waiting falls back to
+//! looking now and then; without `info` the server is used unseen, with a warning.
+
+mod acquire;
+mod address;
+mod error;
+mod greet;
+mod layout;
+mod link;
+mod script;
+mod update;
+mod watch;
+
+use std::fmt;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+use self::address::Address;
+use self::error::Failure;
+use self::link::{Link, Links};
+use self::script::Script;
+#[cfg(feature = "testing")]
+use crate::store::clock::Clock;
+use crate::store::{
+    Acquired, BoxFuture, Key, Lease, LeaseRequest, Store, StoreError, StoreErrorKind, Update,
+    Updated,
+};
+
+/// How long an operation may take in all: less than half of a coordinator's limit, so that an
+/// acquire can be sent twice.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// A store in a Redis server.
+///
+/// Any number of processes and machines may share the server; times are the server's. The store
+/// belongs to no tokio runtime: it opens one connection in each that uses it, and opens another
+/// when that one is lost. An operation that finds no answer within two seconds is
+/// [`Unavailable`](crate::store::StoreErrorKind::Unavailable); the server may have done it all the
+/// same, and sent again it is answered as before.
+///
+/// The [module](self) says what is kept in the server, and what may be lost.
+pub struct RedisStore {
+    address: Address,
+    links: Links,
+    #[cfg(feature = "testing")]
+    clock: Clock,
+}
+
+impl RedisStore {
+    /// Opens the store in the server that `url` names.
+    ///
+    /// `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]`, or
+    /// `redis+unix:///PATH[?db=DATABASE&user=USER&pass=PASSWORD]` (also `unix:///PATH`).
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if the server cannot be reached
+    /// or is loading its data.
+    /// [`Unsupported`](crate::store::StoreErrorKind::Unsupported) if the URL cannot be used, the
+    /// server is older than 6.0, a replica, or part of a cluster, or the user lacks a right.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection; nothing was written.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        let store = Self {
+            address: Address::parse(url)?,
+            links: Links::default(),
+            #[cfg(feature = "testing")]
+            clock: Clock::default(),
+        };
+        let address = &store.address.shown;
+        store.bounded(async |link| greet::greet(link, address).await).await?;
+        Ok(store)
+    }
+
+    /// As [`connect`](Self::connect), with a clock whose steps are added to the server's.
+    ///
+    /// # Errors
+    /// Those of [`connect`](Self::connect).
+    #[cfg(feature = "testing")]
+    pub async fn connect_with_clock(url: &str, clock: Clock) -> Result<Self, StoreError> {
+        Ok(Self { clock, ..Self::connect(url).await? })
+    }
+
+    #[cfg(feature = "testing")]
+    fn offset(&self) -> i64 {
+        self.clock.offset()
+    }
+
+    #[cfg(not(feature = "testing"))]
+    #[allow(clippy::unused_self)]
+    fn offset(&self) -> i64 {
+        0
+    }
+
+    /// Does one thing on the connection of this runtime, within the time limit.
+    async fn bounded<T>(
+        &self,
+        operation: impl AsyncFnOnce(&Link) -> Result<T, Failure>,
+    ) -> Result<T, StoreError> {
+        // Timers and connections panic where there is no runtime.
+        let runtime = Handle::try_current().map_err(|error| {
+            let advice = "use the store from within a tokio runtime";
+            StoreError::new(StoreErrorKind::Unsupported, advice).with_source(error)
+        })?;
+        let mut used = None;
+        let work = async {
+            let link = match self.links.current(&runtime) {
+                Some(link) => link,
+                None => self.links.open(&runtime, &self.address.info).await?,
+            };
+            operation(used.insert(link)).await
+        };
+        let answer = timeout(LIMIT, work).await.unwrap_or(Err(Failure::TooLate));
+        answer.map_err(|failure| {
+            if let Some(link) = used.filter(|_| failure.spoils_connection()) {
+                link.give_up();
+            }
+            failure.at(&self.address.shown)
+        })
+    }
+}
+
+impl Store for RedisStore {
+    /// # Cancel safety
+    /// The keys are taken or not taken, all of them; dropping the future does not stop what was
+    /// sent.
+    fn acquire<'a>(
+        &'a self,
+        requests: &'a [LeaseRequest],
+    ) -> BoxFuture<'a, Result<Acquired, StoreError>> {
+        Box::pin(async move {
+            if requests.is_empty() {
+                return Ok(Acquired::Leases(Vec::new()));
+            }
+            let offset = self.offset();
+            self.bounded(async |link| {
+                let command = |sha: &str| acquire::command(sha, requests, offset);
+                acquire::answer(requests, link.run(Script::Acquire, command).await?)
+            })
+            .await
+        })
+    }
+
+    /// # Cancel safety
+    /// All updates are applied or none; dropping the future does not stop what was sent.
+    fn update<'a>(
+        &'a self,
+        updates: &'a [(Lease, Update)],
+    ) -> BoxFuture<'a, Result<Vec<Updated>, StoreError>> {
+        Box::pin(async move {
+            if updates.is_empty() {
+                return Ok(Vec::new());
+            }
+            let offset = self.offset();
+            self.bounded(async |link| {
+                let command = |sha: &str| update::command(sha, updates, offset);
+                update::answer(updates, link.run(Script::Update, command).await?)
+            })
+            .await
+        })
+    }
+
+    /// Without a connection it resolves at once: looking again opens one.
+    fn changed<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, ()> {
+        let link = Handle::try_current().ok().and_then(|runtime| self.links.current(&runtime));
+        let told = link.and_then(|link| link.watch(key.as_str()));
+        Box::pin(async {
+            if let Some(told) = told {
+                told.await;
+            }
+        })
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore").field("address", &self.address.shown).finish()
+    }
+}

@@ -1,0 +1,62 @@
+//! The two scripts: their text, and how they are called.
+
+use std::time::Duration;
+
+use redis::Cmd;
+
+use crate::store::record;
+
+/// The key of the token drawn last. No record is named so: their names have slashes in them.
+pub(super) const TOKENS: &str = "oncely:last_token";
+
+/// What both operations run on the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Script {
+    Acquire,
+    Update,
+}
+
+impl Script {
+    /// The text to load.
+    pub(super) const fn text(self) -> &'static str {
+        match self {
+            Self::Acquire => concat!(include_str!("record.lua"), include_str!("acquire.lua")),
+            Self::Update => concat!(include_str!("record.lua"), include_str!("update.lua")),
+        }
+    }
+
+    /// The beginning of a call: the keys come next, then the arguments.
+    pub(super) fn call(sha: &str, keys: usize) -> Cmd {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(sha).arg(keys);
+        command
+    }
+
+    /// The end of a call: how far a test has moved the clock.
+    pub(super) fn end(command: &mut Cmd, offset: i64) {
+        if offset != 0 {
+            command.arg(offset);
+        }
+    }
+}
+
+/// The longest time in a script: added to any of today's moments it is still exact as a double.
+const LONGEST: i64 = 1 << 52;
+
+/// The whole milliseconds of a duration, as the scripts can count them.
+pub(super) fn millis(duration: Duration) -> i64 {
+    record::millis(duration).min(LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scripts_keep_records_as_long_as_every_store_does() {
+        for (name, length) in [("TOMBSTONE", record::TOMBSTONE), ("ABANDONED", record::ABANDONED)] {
+            let line = format!("local {name} = {} -- ms\n", length.as_millis());
+            assert!(Script::Update.text().contains(&line), "{line}");
+        }
+    }
+}
