@@ -1,5 +1,6 @@
 //! Every store that the behavior is tested on.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use oncely::store::memory::MemoryStore;
 use oncely::testing::{FaultyStore, Fixture as _};
 use oncely::{Coordinator, CoordinatorBuilder};
 
+use crate::redis::RedisFixture;
 use crate::secs;
 use crate::sqlite::SqliteFixture;
 
@@ -17,8 +19,8 @@ pub struct Fixture {
     store: FaultyStore,
     elsewhere: Arc<dyn Store>,
     steady_lease: Duration,
-    /// Lives as long as the test.
-    _file: Option<SqliteFixture>,
+    /// What the store is in; lives as long as the test.
+    _place: Option<Box<dyn Any + Send>>,
 }
 
 impl Fixture {
@@ -27,14 +29,21 @@ impl Fixture {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let elsewhere = Arc::clone(&store);
         let store = FaultyStore::new(store);
-        Self { store, elsewhere, steady_lease: secs(30), _file: None }
+        Self { store, elsewhere, steady_lease: secs(30), _place: None }
     }
 
     /// An SQLite file.
     pub async fn sqlite() -> Self {
         let file = SqliteFixture::new();
         let (store, elsewhere) = (FaultyStore::new(file.store().await), file.store().await);
-        Self { store, elsewhere, steady_lease: secs(2), _file: Some(file) }
+        Self { store, elsewhere, steady_lease: secs(2), _place: Some(Box::new(file)) }
+    }
+
+    /// A Redis server.
+    pub async fn redis() -> Self {
+        let server = RedisFixture::new();
+        let (store, elsewhere) = (FaultyStore::new(server.store().await), server.store().await);
+        Self { store, elsewhere, steady_lease: secs(2), _place: Some(Box::new(server)) }
     }
 
     /// The faults of this process's way to the store.
@@ -83,6 +92,7 @@ macro_rules! for_every_store {
         $($(#[$attribute])* async fn $name($fixture: $crate::Fixture) $body)+
         $crate::on_a_store!(memory, (start_paused = true), $($name)+);
         $crate::on_a_store!(sqlite, (), $($name)+);
+        $crate::on_a_store!(redis, (), $($name)+);
     };
 }
 
