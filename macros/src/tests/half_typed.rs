@@ -1,6 +1,9 @@
 //! No input makes the attributes panic: an editor asks them about every half-typed state.
 
-use proc_macro2::{Group, TokenStream, TokenTree};
+use std::time::{Duration, Instant};
+
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use quote::quote;
 
 use crate::attribute::{Kind, attribute};
 
@@ -53,6 +56,24 @@ fn an_end_anywhere_is_survived() {
             }
         }
     }
+}
+
+/// Each invisible group doubles the time of a parser that looks into it before it reads it.
+#[test]
+fn fragments_of_macros_within_each_other_take_no_time() {
+    let nested = |tokens: TokenStream| {
+        (0..40).fold(tokens, |inner, _| {
+            let group = Group::new(Delimiter::None, inner);
+            [TokenTree::from(group)].into_iter().collect()
+        })
+    };
+    let value = nested("self.coordinator".parse().unwrap());
+    let ty = nested("Result<u8, E>".parse().unwrap());
+    let item: TokenStream = "async fn f(a: u8) -> Result<u8, E> { a }".parse().unwrap();
+    let start = Instant::now();
+    expand(&quote!(key = "<a>", coordinator = #value), &item);
+    expand(&quote!(key = "<a>"), &quote!(async fn f(a: u8) -> #ty { a }));
+    assert!(start.elapsed() < Duration::from_secs(5));
 }
 
 fn expand(options: &TokenStream, item: &TokenStream) {
