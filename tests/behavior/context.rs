@@ -1,7 +1,7 @@
 //! What a body can ask about its call.
 
 use oncely::{Coordinator, Error, Outcome, current};
-use oncely_tests::{Counter, Stage, for_every_store, ms, secs};
+use oncely_tests::{Counter, Stage, for_every_store, ms, secs, soon};
 
 use crate::{abort, pay, spawn};
 
@@ -101,7 +101,7 @@ for_every_store! {
             body_stage.enter().await;
             Ok::<_, Error>(String::new())
         }));
-        stage.entered().await;
+        soon(stage.entered()).await;
         abort(call).await;
         let second = pay(&oncely, "42").run(|call| async move {
             assert_eq!(call.attempt(), 2);

@@ -1,5 +1,8 @@
 //! Calls that would wait for themselves.
 
+use std::sync::Arc;
+
+use oncely::store::memory::MemoryStore;
 use oncely::{Coordinator, Error, ErrorKind, current};
 use oncely_tests::{Counter, for_every_store, ms, secs};
 use tokio::time::{Instant, sleep};
@@ -136,5 +139,24 @@ for_every_store! {
         let oncely = fixture.coordinator();
         let other = fixture.build(Coordinator::builder().namespace("other"));
         oncely.lock("order").run(|_| nested(&other, "order")).await.unwrap();
+    }
+
+    async fn the_same_key_in_another_store_is_another_key(fixture: Fixture) {
+        let (oncely, store) = (fixture.coordinator(), Arc::new(MemoryStore::new()));
+        let other = Coordinator::new(Arc::clone(&store));
+        // Its tokens are others than those of the first store.
+        for _ in 0..100 {
+            nested(&other, "order").await.unwrap();
+        }
+        let held = Coordinator::new(store).lock("order").acquire().await.unwrap();
+        let call = oncely.lock("order").run(|_| async {
+            let waits = nested(&other, "order");
+            let (waited, ()) = tokio::join!(waits, async {
+                sleep(ms(50)).await;
+                held.release().await.unwrap();
+            });
+            waited
+        });
+        call.await.unwrap();
     }
 }

@@ -5,7 +5,7 @@ use oncely::testing::{Call, StoreFault};
 use std::sync::{Arc, Mutex};
 
 use oncely::{Coordinator, Error, ErrorKind, Idempotent, OnStoreError};
-use oncely_tests::{Counter, Stage, for_every_store, ms, secs};
+use oncely_tests::{Counter, Stage, for_every_store, ms, secs, soon};
 
 use crate::{abort, counted, on_stage, pay, spawn};
 
@@ -76,7 +76,7 @@ for_every_store! {
         let held = oncely.lock("order").acquire().await.unwrap();
         let waiting = pay(&oncely, "42").with_lock(oncely.lock("order").wait(secs(30)));
         let waiting = spawn(waiting.run(counted(&Counter::default())));
-        fixture.store().called(Call::Acquire, 3).await;
+        soon(fixture.store().called(Call::Acquire, 3)).await;
         let other = pay(&oncely, "42").wait(ms(0)).run(counted(&ran)).await.unwrap();
         assert_eq!(other.into_value(), 1);
         held.release().await.unwrap();
@@ -102,7 +102,7 @@ for_every_store! {
         fixture.store().once(Call::Complete, StoreFault::FailBefore);
         fixture.store().once(Call::Complete, StoreFault::Delay(ms(200)));
         let call = spawn(locked(&oncely, "42").run(counted(&ran)));
-        fixture.store().called(Call::Complete, 2).await;
+        soon(fixture.store().called(Call::Complete, 2)).await;
         let elsewhere = fixture.elsewhere();
         let busy = elsewhere.lock("order").wait(ms(0)).acquire().await.unwrap_err();
         assert_eq!(busy.kind(), ErrorKind::LockBusy);

@@ -3,7 +3,7 @@
 use oncely::store::{Key, Lease, Token, Update};
 use oncely::testing::{Call, StoreFault};
 use oncely::{ErrorKind, LockGuard};
-use oncely_tests::{Fixture, for_every_store, ms, secs};
+use oncely_tests::{Fixture, for_every_store, ms, secs, soon};
 use tokio::time::{sleep, timeout};
 
 /// Gives the lock of `guard` back behind its back.
@@ -104,7 +104,7 @@ for_every_store! {
         let guard = oncely.lock("order").acquire().await.unwrap();
         fixture.store().once(Call::Release, StoreFault::Delay(ms(50)));
         let release = crate::spawn(guard.release());
-        fixture.store().called(Call::Release, 1).await;
+        soon(fixture.store().called(Call::Release, 1)).await;
         crate::abort(release).await;
         let next = fixture.elsewhere().lock("order").wait(secs(10)).acquire().await.unwrap();
         next.release().await.unwrap();
@@ -117,7 +117,7 @@ for_every_store! {
         let guard = oncely.lock("order").lease(ms(100)).acquire().await.unwrap();
         drop(guard);
         let successor = elsewhere.lock("order").acquire().await.unwrap();
-        fixture.store().called(Call::Release, 1).await;
+        soon(fixture.store().called(Call::Release, 1)).await;
         sleep(ms(700)).await;
         let busy = elsewhere.lock("order").wait(ms(0)).acquire().await.unwrap_err();
         assert_eq!(busy.kind(), ErrorKind::LockBusy);

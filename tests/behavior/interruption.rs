@@ -2,7 +2,7 @@
 
 use oncely::testing::{Call, StoreFault};
 use oncely::{Error, ErrorKind, OnInterrupted, Outcome};
-use oncely_tests::{Counter, Stage, for_every_store, ms, secs};
+use oncely_tests::{Counter, Stage, for_every_store, ms, secs, soon};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{abort, counted, on_stage, pay, spawn};
@@ -16,9 +16,9 @@ for_every_store! {
         // Dropped while the store answers.
         fixture.store().once(Call::Acquire, StoreFault::Delay(ms(50)));
         let call = spawn(pay(&oncely, "42").on_interrupted(OnInterrupted::Hold).run(counted(&ran)));
-        fixture.store().called(Call::Acquire, 1).await;
+        soon(fixture.store().called(Call::Acquire, 1)).await;
         abort(call).await;
-        fixture.store().called(Call::Release, 1).await;
+        soon(fixture.store().called(Call::Release, 1)).await;
         let next = pay(&oncely, "42").run(|call| async move { Ok::<_, Error>(call.attempt()) });
         assert_eq!(next.await.unwrap(), Outcome::Executed(1));
         assert_eq!(ran.count(), 0);
@@ -33,7 +33,7 @@ for_every_store! {
             body_stage.enter().await;
             Ok::<_, Error>(0)
         }));
-        stage.entered().await;
+        soon(stage.entered()).await;
         let began = Instant::now();
         abort(first).await;
         let next = pay(&oncely, "42");
@@ -51,7 +51,7 @@ for_every_store! {
         let (oncely, stage) = (fixture.coordinator(), Stage::default());
         let call = pay(&oncely, "42").on_interrupted(OnInterrupted::Hold);
         abort(on_stage(call, &stage).await).await;
-        fixture.store().called(Call::Interrupt, 1).await;
+        soon(fixture.store().called(Call::Interrupt, 1)).await;
         let ran = Counter::default();
         for oncely in [&oncely, &fixture.elsewhere()] {
             let refused = pay(oncely, "42").run(counted(&ran)).await.unwrap_err();
@@ -128,7 +128,7 @@ for_every_store! {
         let (oncely, ran) = (fixture.coordinator(), Counter::default());
         fixture.store().once(Call::Complete, StoreFault::Delay(ms(100)));
         let call = spawn(pay(&oncely, "42").run(counted(&ran)));
-        fixture.store().called(Call::Complete, 1).await;
+        soon(fixture.store().called(Call::Complete, 1)).await;
         abort(call).await;
         let next = pay(&fixture.elsewhere(), "42").run(counted(&ran)).await.unwrap();
         assert_eq!((next.is_replayed(), next.into_value()), (true, 1));
@@ -141,7 +141,7 @@ for_every_store! {
             fixture.store().once(Call::Complete, StoreFault::FailBefore);
         }
         let call = spawn(pay(&oncely, "42").run(counted(&ran)));
-        fixture.store().called(Call::Complete, 2).await;
+        soon(fixture.store().called(Call::Complete, 2)).await;
         abort(call).await;
         let next = pay(&fixture.elsewhere(), "42").run(counted(&ran)).await.unwrap();
         assert_eq!((next.is_replayed(), ran.count()), (true, 1));
@@ -164,7 +164,7 @@ for_every_store! {
             body_stage.enter().await;
             Ok::<_, Error>(call.attempt())
         }));
-        stage.entered().await;
+        soon(stage.entered()).await;
         abort(caller).await;
         let ran = Counter::default();
         let duplicate = pay(&oncely, "42").wait(secs(0)).run(counted(&ran)).await;

@@ -4,7 +4,7 @@ use oncely::store::{Key, Lease, Token, Update};
 use oncely::testing::{Call, StoreFault};
 use oncely::{Error, ErrorKind, Outcome};
 use oncely_tests::events::Events;
-use oncely_tests::{Counter, Stage, for_every_store, ms, secs};
+use oncely_tests::{Counter, Stage, for_every_store, ms, secs, soon};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{counted, lock_on_stage, on_stage, pay, spawn};
@@ -92,7 +92,7 @@ for_every_store! {
         fixture.store().once(Call::Complete, StoreFault::Delay(secs(2)));
         let stale = pay(&oncely, "42").lease(ms(200));
         let stale = spawn(stale.run(|_| async { Ok::<_, Error>(1_usize) }));
-        fixture.store().called(Call::Complete, 1).await;
+        soon(fixture.store().called(Call::Complete, 1)).await;
         let elsewhere = fixture.elsewhere();
         let successor = pay(&elsewhere, "42").run(|_| async { Ok::<_, Error>(2_usize) });
         assert_eq!(successor.await.unwrap(), Outcome::Executed(2));
@@ -108,7 +108,7 @@ for_every_store! {
         fixture.store().once(Call::Complete, StoreFault::Delay(secs(1)));
         let stale = pay(&oncely, "42").lease(ms(200));
         let stale = spawn(stale.run(|_| async { Ok::<_, Error>(1_u32) }));
-        fixture.store().called(Call::Complete, 1).await;
+        soon(fixture.store().called(Call::Complete, 1)).await;
         let elsewhere = fixture.elsewhere();
         let successor = on_stage(pay(&elsewhere, "42"), &stage).await;
         assert_eq!(stale.await.unwrap().unwrap_err().kind(), ErrorKind::LeaseLost);
@@ -151,7 +151,7 @@ for_every_store! {
         let lease = fixture.steady_lease();
         let call = pay(&oncely, "42").lease(lease);
         let value = call.run(|_| async {
-            fixture.store().called(Call::Renew, 1).await;
+            soon(fixture.store().called(Call::Renew, 1)).await;
             Ok::<_, Error>(1)
         });
         assert_eq!(value.await.unwrap().into_value(), 1);

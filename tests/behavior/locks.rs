@@ -2,7 +2,7 @@
 
 use oncely::testing::{Call, StoreFault};
 use oncely::{Error, ErrorKind};
-use oncely_tests::{Counter, Stage, for_every_store, ms, secs};
+use oncely_tests::{Counter, Stage, for_every_store, ms, secs, soon};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{abort, lock_on_stage, spawn};
@@ -69,7 +69,7 @@ for_every_store! {
             oncely.lock("order").wait(ms(wait)).acquire().await.unwrap_err();
         }
         let waiter = spawn(oncely.lock("order").acquire());
-        fixture.store().called(Call::Acquire, 5).await;
+        soon(fixture.store().called(Call::Acquire, 5)).await;
         abort(waiter).await;
         stage.open();
         holder.await.unwrap().unwrap();
@@ -84,7 +84,7 @@ for_every_store! {
             let key = round.to_string();
             let guard = oncely.lock(&key).acquire().await.unwrap();
             let waiter = spawn(oncely.lock(&key).acquire());
-            fixture.store().called(Call::Acquire, 1).await;
+            soon(fixture.store().called(Call::Acquire, 1)).await;
             let release = spawn(guard.release());
             for _ in 0..round {
                 tokio::task::yield_now().await;
@@ -108,7 +108,7 @@ for_every_store! {
                 served.lock().unwrap().push(number);
                 Ok::<_, Error>(())
             })));
-            fixture.store().called(Call::Acquire, 2 + number).await;
+            soon(fixture.store().called(Call::Acquire, 2 + number)).await;
             sleep(ms(20)).await;
         }
         guard.release().await.unwrap();
@@ -179,7 +179,7 @@ for_every_store! {
         let refused = oncely.lock_all(["a", "b", "c"]).wait(ms(50)).acquire().await.unwrap_err();
         assert_eq!((refused.kind(), refused.key()), (ErrorKind::LockBusy, Some("b")));
         let waiter = spawn(oncely.lock_all(["a", "b", "c"]).acquire());
-        fixture.store().called(Call::Acquire, 5).await;
+        soon(fixture.store().called(Call::Acquire, 5)).await;
         for free in ["a", "c"] {
             let free = oncely.lock(free).wait(ms(0)).acquire().await.unwrap();
             free.release().await.unwrap();

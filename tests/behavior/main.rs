@@ -24,7 +24,7 @@ mod waiting;
 use std::future::Future;
 
 use oncely::{Call, Coordinator, Error, Idempotent, Outcome};
-use oncely_tests::{Counter, Stage};
+use oncely_tests::{Counter, Stage, soon};
 use tokio::task::JoinHandle;
 
 /// A call of the operation `pay` with this key.
@@ -46,7 +46,7 @@ async fn on_stage(call: Idempotent, stage: &Stage) -> JoinHandle<Result<Outcome<
         body_stage.enter().await;
         Ok(call.attempt())
     }));
-    stage.entered().await;
+    soon(stage.entered()).await;
     task
 }
 
@@ -57,7 +57,7 @@ async fn lock_on_stage(lock: oncely::Lock, stage: &Stage) -> JoinHandle<Result<u
         body_stage.enter().await;
         Ok(call.attempt())
     }));
-    stage.entered().await;
+    soon(stage.entered()).await;
     task
 }
 

@@ -3,7 +3,7 @@
 use oncely::testing::{Call, StoreFault};
 use oncely::{Coordinator, Error, ErrorKind, OnStoreError, Outcome};
 use oncely_tests::events::Events;
-use oncely_tests::{Counter, for_every_store, ms, secs};
+use oncely_tests::{Counter, for_every_store, ms, secs, soon};
 use tokio::time::{Instant, timeout};
 
 use crate::{counted, pay};
@@ -42,7 +42,7 @@ for_every_store! {
         let _held = fixture.elsewhere().lock("42").acquire().await.unwrap();
         let waiter = oncely.lock("42").wait(secs(60)).acquire();
         let outage = async {
-            fixture.store().called(Call::Acquire, 2).await;
+            soon(fixture.store().called(Call::Acquire, 2)).await;
             fixture.store().down();
         };
         let (refused, ()) = tokio::join!(waiter, outage);
@@ -55,7 +55,7 @@ for_every_store! {
         let ran = Counter::default();
         let refused = pay(&oncely, "42").run(counted(&ran)).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::StoreUnavailable);
-        fixture.store().called(Call::Release, 1).await;
+        soon(fixture.store().called(Call::Release, 1)).await;
         let next = pay(&fixture.elsewhere(), "42");
         let next = next.run(|call| async move { Ok::<_, Error>(call.attempt()) });
         assert_eq!(next.await.unwrap(), Outcome::Executed(1));

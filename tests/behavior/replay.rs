@@ -82,12 +82,12 @@ for_every_store! {
         let oncely = fixture.coordinator();
         let mut last = 0;
         for _ in 0..3 {
-            let call = pay(&oncely, "42").lease(ms(20)).retention(ms(20));
+            let call = pay(&oncely, "42").lease(ms(400)).retention(ms(400));
             let token = call.run(|call| async move { Ok::<_, Error>(call.fencing_token()) });
             let outcome = token.await.unwrap();
             assert!(!outcome.is_replayed() && *outcome.value() > last);
             last = outcome.into_value();
-            sleep(ms(50)).await;
+            sleep(ms(450)).await;
         }
     }
 

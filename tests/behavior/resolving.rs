@@ -2,7 +2,7 @@
 
 use oncely::testing::{Call, StoreFault};
 use oncely::{Coordinator, ErrorKind, Idempotent, OnInterrupted};
-use oncely_tests::{Counter, Fixture, Stage, for_every_store, ms};
+use oncely_tests::{Counter, Fixture, Stage, for_every_store, ms, soon};
 
 use crate::outcomes::Unserializable;
 use crate::{abort, counted, on_stage, pay};
@@ -77,7 +77,7 @@ for_every_store! {
         fixture.store().once(Call::Acquire, StoreFault::Delay(ms(50)));
         let call = pay(&oncely, "42");
         let dropped = crate::spawn(async move { call.resolve_with(&77_usize).await });
-        fixture.store().called(Call::Acquire, before + 1).await;
+        soon(fixture.store().called(Call::Acquire, before + 1)).await;
         abort(dropped).await;
         let shutdown = oncely.shutdown(ms(5_000)).await;
         assert!(shutdown.stopped.is_empty());
@@ -102,9 +102,9 @@ for_every_store! {
         fixture.store().once(Call::Acquire, StoreFault::Delay(ms(50)));
         let call = pay(&oncely, "42");
         let dropped = crate::spawn(async move { call.resolve_with(&77_usize).await });
-        fixture.store().called(Call::Acquire, 1).await;
+        soon(fixture.store().called(Call::Acquire, 1)).await;
         abort(dropped).await;
-        fixture.store().called(Call::Release, 1).await;
+        soon(fixture.store().called(Call::Release, 1)).await;
         assert!(!held(&oncely).run(counted(&ran)).await.unwrap().is_replayed());
     }
 

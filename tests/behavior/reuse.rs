@@ -2,7 +2,7 @@
 
 use oncely::testing::{Call, StoreFault};
 use oncely::{Error, ErrorKind};
-use oncely_tests::{Counter, Stage, for_every_store, ms, secs};
+use oncely_tests::{Counter, Stage, for_every_store, ms, secs, soon};
 use tokio::time::{Instant, sleep};
 
 use crate::{abort, counted, on_stage, pay};
@@ -41,7 +41,7 @@ for_every_store! {
     async fn a_key_with_other_arguments_does_not_take_over_half_a_call(fixture: Fixture) {
         let (oncely, stage) = (fixture.coordinator(), Stage::default());
         abort(on_stage(pay(&oncely, "42").fingerprint(&1_000), &stage).await).await;
-        fixture.store().called(Call::Interrupt, 1).await;
+        soon(fixture.store().called(Call::Interrupt, 1)).await;
         let ran = Counter::default();
         let other = pay(&oncely, "42").fingerprint(&2_000).run(counted(&ran));
         assert_reused(&other.await.unwrap_err());

@@ -72,7 +72,7 @@ for_every_store! {
         let (oncely, stage) = (fixture.coordinator(), Stage::default());
         let call = on_stage(pay(&oncely, "42"), &stage).await;
         let waiter = spawn(pay(&oncely, "42").wait(secs(600)).run(counted(&Counter::default())));
-        fixture.store().called(Call::Acquire, 2).await;
+        soon(fixture.store().called(Call::Acquire, 2)).await;
         let _stopped = oncely.shutdown(ms(20)).await;
         let told = timeout(secs(10), waiter).await.unwrap().unwrap().unwrap_err();
         assert_eq!(told.kind(), ErrorKind::ShuttingDown);
@@ -86,7 +86,7 @@ for_every_store! {
             body_stage.enter().await;
             Ok::<_, Error>(1_usize)
         }));
-        stage.entered().await;
+        soon(stage.entered()).await;
         crate::abort(caller).await;
         stage.open();
         assert!(oncely.shutdown(secs(30)).await.stopped.is_empty());
@@ -107,7 +107,7 @@ for_every_store! {
         let (oncely, ran) = (fixture.coordinator(), Counter::default());
         fixture.store().once(Call::Complete, StoreFault::Delay(ms(300)));
         let call = spawn(pay(&oncely, "42").run(counted(&ran)));
-        fixture.store().called(Call::Complete, 1).await;
+        soon(fixture.store().called(Call::Complete, 1)).await;
         let shutdown = oncely.shutdown(ms(20)).await;
         assert!(shutdown.stopped.is_empty(), "its body has come to its end");
         assert_eq!(call.await.unwrap().unwrap(), Outcome::Executed(1));

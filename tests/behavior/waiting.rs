@@ -2,7 +2,7 @@
 
 use oncely::testing::Call;
 use oncely::{Error, ErrorKind, Outcome};
-use oncely_tests::{Counter, Stage, for_every_store, ms, secs};
+use oncely_tests::{Counter, Stage, for_every_store, ms, secs, soon};
 use tokio::time::{Instant, timeout};
 
 use crate::{abort, counted, on_stage, pay, spawn};
@@ -13,7 +13,7 @@ for_every_store! {
         let first = on_stage(pay(&oncely, "42"), &stage).await;
         let duplicate = pay(&oncely, "42").run(|_| async { Ok::<_, Error>(99) });
         let opened = async {
-            fixture.store().called(Call::Acquire, 3).await;
+            soon(fixture.store().called(Call::Acquire, 3)).await;
             stage.open();
         };
         let (duplicate, ()) = tokio::join!(duplicate, opened);
@@ -45,7 +45,7 @@ for_every_store! {
             .map(|_| spawn(pay(&oncely, "42").run(counted(&ran))))
             .collect();
         // Each has looked once before it lines up.
-        fixture.store().called(Call::Acquire, 1 + DUPLICATES).await;
+        soon(fixture.store().called(Call::Acquire, 1 + DUPLICATES)).await;
         tokio::time::sleep(ms(100)).await;
         let lined_up = fixture.store().count(Call::Acquire);
         stage.open();
@@ -113,12 +113,12 @@ for_every_store! {
             body_stage.enter().await;
             Err::<usize, _>(oncely_error().await)
         }));
-        stage.entered().await;
+        soon(stage.entered()).await;
         let ran = Counter::default();
         let duplicates: Vec<_> = (0..3)
             .map(|_| spawn(pay(&oncely, "42").run(counted(&ran))))
             .collect();
-        fixture.store().called(Call::Acquire, 4).await;
+        soon(fixture.store().called(Call::Acquire, 4)).await;
         stage.open();
         first.await.unwrap().unwrap_err();
         for duplicate in duplicates {
@@ -133,7 +133,7 @@ for_every_store! {
         let duplicate = spawn(
             pay(&oncely, "42").run(|call| async move { Ok::<_, Error>(call.attempt()) }),
         );
-        fixture.store().called(Call::Acquire, 2).await;
+        soon(fixture.store().called(Call::Acquire, 2)).await;
         abort(first).await;
         // Long before the lease of 30 seconds ends.
         let outcome = timeout(secs(9), duplicate).await.unwrap().unwrap().unwrap();
@@ -145,9 +145,9 @@ for_every_store! {
         let first = on_stage(pay(&oncely, "42"), &stage).await;
         let ran = Counter::default();
         let head = spawn(pay(&oncely, "42").run(counted(&ran)));
-        fixture.store().called(Call::Acquire, 3).await;
+        soon(fixture.store().called(Call::Acquire, 3)).await;
         let next = spawn(pay(&oncely, "42").run(counted(&ran)));
-        fixture.store().called(Call::Acquire, 4).await;
+        soon(fixture.store().called(Call::Acquire, 4)).await;
         abort(head).await;
         stage.open();
         first.await.unwrap().unwrap();

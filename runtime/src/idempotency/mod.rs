@@ -95,7 +95,7 @@ impl Plan {
             return Err(Error::key_reused(&occupant.key));
         }
         match occupant.state {
-            RecordState::InProgress { .. } if Frame::holds(&occupant.key) => {
+            RecordState::InProgress { .. } if Frame::holds(&occupant) => {
                 Err(Error::would_deadlock(&occupant.key))
             }
             RecordState::InProgress { .. } => Ok(Verdict::Wait(occupant)),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use super::group::Group;
-use crate::model::{Key, Lease};
+use crate::model::{Key, Lease, Occupant, Token};
 
 tokio::task_local! {
     static CURRENT: Arc<Frame>;
@@ -180,7 +180,7 @@ impl fmt::Debug for Call {
 #[derive(Debug)]
 pub(crate) struct Frame {
     call: Call,
-    keys: Vec<Key>,
+    keys: Vec<(Key, Token)>,
     outer: Option<Arc<Frame>>,
 }
 
@@ -190,20 +190,24 @@ impl Frame {
         CURRENT.try_with(Arc::clone).ok()
     }
 
-    /// Whether a call around this point holds `key`: waiting for it would never end.
+    /// Whether a call around this point is the occupant: waiting for it would never end. Told by
+    /// the token, because a coordinator on another store has keys of the same names, and because
+    /// somebody else may have taken the key over.
     ///
     /// Only ancestors count. Two futures joined in one task are siblings, and the one may well wait
     /// for the other.
-    pub(crate) fn holds(key: &Key) -> bool {
+    pub(crate) fn holds(occupant: &Occupant) -> bool {
         let innermost = Self::current();
         let mut frames = std::iter::successors(innermost.as_ref(), |frame| frame.outer.as_ref());
-        frames.any(|frame| frame.keys.contains(key))
+        let is_occupant =
+            |(key, token): &(Key, Token)| *token == occupant.token && *key == occupant.key;
+        frames.any(|frame| frame.keys.iter().any(is_occupant))
     }
 
     /// Runs `body` as `call`, which holds `keys`.
     pub(crate) fn scope<F: Future>(
         call: Call,
-        keys: Vec<Key>,
+        keys: Vec<(Key, Token)>,
         body: F,
     ) -> impl Future<Output = F::Output> {
         let outer = Self::current();

@@ -77,7 +77,7 @@ impl Held {
         body: impl FnOnce(Call) -> F,
     ) -> Result<F::Output, Lost> {
         let group = &*self.group;
-        let keys = group.leases().map(|lease| lease.key.clone()).collect();
+        let keys = group.leases().map(|lease| (lease.key.clone(), lease.token)).collect();
         let body = async { body(call.clone()).await };
         let mut body = pin!(Frame::scope(call.clone(), keys, body));
         let mut told = pin!(group.told());

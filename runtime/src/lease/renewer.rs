@@ -112,14 +112,15 @@ impl Renewer {
     fn take_due(&self) -> (Vec<(u64, Arc<Group>)>, Option<Instant>) {
         let now = Instant::now();
         let mut schedule = self.schedule.lock();
-        let mut renewals = Vec::new();
+        let (mut renewals, mut lost) = (Vec::new(), Vec::new());
         while let Some(&(due, id)) = schedule.due.first()
             && due <= now
         {
             schedule.due.pop_first();
             let Some(entry) = schedule.groups.get_mut(&id) else { continue };
             entry.due = None;
-            if entry.group.is_lost() {
+            if entry.group.trusted_until() <= now {
+                lost.push(Arc::clone(&entry.group));
                 continue;
             }
             if entry.renew_at.is_some_and(|at| at <= now) {
@@ -131,7 +132,14 @@ impl Renewer {
             schedule.plan(id, renew_at);
         }
         schedule.sleeps_until = schedule.due.first().map(|&(due, _)| due);
-        (renewals, schedule.sleeps_until)
+        let until = schedule.sleeps_until;
+        drop(schedule);
+        // A loss is reported, and whoever listens to reports may take as long as they like, and
+        // may even hold keys.
+        for group in lost {
+            group.is_lost();
+        }
+        (renewals, until)
     }
 
     /// Notes the answer to a renewal.

@@ -66,7 +66,7 @@ pub(crate) async fn acquire(leases: &Arc<Leases>, plan: &Plan) -> Result<Held, E
             Taken::Occupied(occupant) => occupant,
         };
         match busy.state {
-            RecordState::InProgress { .. } if Frame::holds(&busy.key) => {
+            RecordState::InProgress { .. } if Frame::holds(&busy) => {
                 return Err(Error::would_deadlock(&busy.key));
             }
             RecordState::InProgress { .. } => {}

@@ -45,6 +45,7 @@ struct Shard {
     records: HashMap<Key, Record>,
     watchers: HashMap<Key, Arc<Notify>>,
     sweep_at: usize,
+    sweep_watchers_at: usize,
 }
 
 impl MemoryStore {
@@ -157,8 +158,14 @@ impl Shard {
     /// pays for a constant share of it.
     fn sweep(&mut self, now: i64) {
         self.records.retain(|_, record| record.purge_at().is_none_or(|at| at > now));
-        self.watchers.retain(|_, watcher| Arc::strong_count(watcher) > 1);
         self.sweep_at = (self.records.len() * 2).max(64);
+        self.sweep_watchers();
+    }
+
+    /// Removes those nobody waits with any more: their key may never change again.
+    fn sweep_watchers(&mut self) {
+        self.watchers.retain(|_, watcher| Arc::strong_count(watcher) > 1);
+        self.sweep_watchers_at = (self.watchers.len() * 2).max(64);
     }
 
     fn announce(&mut self, key: &Key) {
@@ -187,6 +194,9 @@ impl Store for MemoryStore {
 
     fn changed<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, ()> {
         let mut shard = self.shards[self.shard_of(key)].lock();
+        if shard.watchers.len() >= shard.sweep_watchers_at {
+            shard.sweep_watchers();
+        }
         let watcher = shard.watchers.entry(key.clone()).or_default();
         Box::pin(Arc::clone(watcher).notified_owned())
     }
@@ -202,5 +212,28 @@ impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let records: usize = self.shards.iter().map(|shard| shard.lock().records.len()).sum();
         f.debug_struct("MemoryStore").field("records", &records).finish()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may panic")]
+mod tests {
+    use super::{Key, MemoryStore, SHARDS, Store};
+
+    #[tokio::test]
+    async fn hints_nobody_waits_for_any_more_are_forgotten() {
+        let store = MemoryStore::new();
+        let kept = Key::lock("memory", "kept").unwrap();
+        let hint = store.changed(&kept);
+        for number in 0..64 * SHARDS * 4 {
+            let key = Key::lock("memory", &number.to_string()).unwrap();
+            drop(store.changed(&key));
+        }
+        let watchers: usize = store.shards.iter().map(|shard| shard.lock().watchers.len()).sum();
+        assert!(watchers <= 65 * SHARDS, "{watchers} watchers");
+        let shard = store.shards[store.shard_of(&kept)].lock();
+        assert!(shard.watchers.contains_key(&kept));
+        drop(shard);
+        drop(hint);
     }
 }
