@@ -28,6 +28,11 @@ impl Problems {
         self.0.is_none()
     }
 
+    /// All of them as one error of syn.
+    pub(crate) fn into_error(self) -> Option<Error> {
+        self.0
+    }
+
     /// One `compile_error!` for each problem.
     pub(crate) fn into_tokens(self) -> TokenStream {
         self.0.map(Error::into_compile_error).unwrap_or_default()

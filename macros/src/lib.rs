@@ -1,5 +1,6 @@
 //! The attributes of oncely.
 
+mod attribute;
 mod check;
 mod diagnostics;
 mod expand;
@@ -8,14 +9,9 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::quote;
-use syn::token::Paren;
-use syn::{Attribute, DeriveInput, MacroDelimiter, Meta, MetaList, parse_macro_input};
+use syn::{DeriveInput, parse_macro_input};
 
-use crate::check::{Written, check};
-use crate::diagnostics::Problems;
-use crate::model::Function;
+use crate::attribute::{Kind, attribute};
 
 /// Runs a call once, and replays its outcome to everyone who makes it again.
 ///
@@ -160,6 +156,24 @@ use crate::model::Function;
 /// }
 /// ```
 ///
+/// `crate = "path"`: where this crate finds oncely, if its `Cargo.toml` gives it another name or
+/// another crate exports it. Once for a whole crate, `extern crate once as oncely;` at its root
+/// does the same.
+///
+/// ```
+/// # mod framework { pub use oncely; }
+/// #[framework::oncely::idempotent(key = "pay:<order_id>", crate = "framework::oncely")]
+/// async fn pay(order_id: u64) -> Result<(), framework::oncely::Error> {
+///     Ok(())
+/// }
+/// ```
+///
+/// # Warnings
+///
+/// An argument of a type that mentions `HashSet` has another order, and so another fingerprint, in
+/// every process. `skip` it, take a `BTreeSet`, or write `#[allow(deprecated)]` at the function:
+/// that is the lint by which a macro can warn.
+///
 /// `tx = …` and `begin(tx = …)` are reserved for stores of SQL databases, and do not compile yet.
 #[proc_macro_attribute]
 pub fn idempotent(
@@ -187,7 +201,8 @@ pub fn idempotent(
 ///
 /// `key = "template"` names the lock, and `keys = ["…", "…"]` names several, taken together: all
 /// or none, in any order, without a deadlock. Templates are those of [`macro@idempotent`]; one
-/// without a placeholder is a lock for every call.
+/// without a placeholder is a lock for every call: if the function has arguments that it could
+/// name, say `constant` beside it, or the compiler warns.
 ///
 /// ```
 /// # use oncely::with_lock;
@@ -208,7 +223,15 @@ pub fn idempotent(
 /// }
 /// ```
 ///
-/// `lease`, `max_hold`, `wait`, `on_store_error` and `coordinator` are as for
+/// ```
+/// # use oncely::with_lock;
+/// #[with_lock(key = "ledger", constant)]
+/// async fn book(cents: u64) -> Result<(), oncely::Error> {
+///     Ok(())
+/// }
+/// ```
+///
+/// `lease`, `max_hold`, `wait`, `on_store_error`, `coordinator` and `crate` are as for
 /// [`macro@idempotent`].
 ///
 /// ```
@@ -245,127 +268,10 @@ pub fn with_lock(
 ///     Ok(())
 /// }
 /// ```
-#[proc_macro_derive(KeyPart)]
+///
+/// `#[key_part(crate = "path")]` says where this crate finds oncely, as for [`macro@idempotent`].
+#[proc_macro_derive(KeyPart, attributes(key_part))]
 pub fn key_part(item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let input = parse_macro_input!(item as DeriveInput);
     expand::key_part(&input).unwrap_or_else(syn::Error::into_compile_error).into()
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    Idempotent,
-    WithLock,
-}
-
-impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Idempotent => "idempotent",
-            Self::WithLock => "with_lock",
-        }
-    }
-
-    fn of(attribute: &Attribute) -> Option<Self> {
-        let last = attribute.path().segments.last()?;
-        [Self::Idempotent, Self::WithLock].into_iter().find(|kind| last.ident == kind.name())
-    }
-}
-
-/// The whole way, phase by phase. With a problem on it, the function comes back as it was: what
-/// calls it still compiles, and the editor still knows it.
-fn attribute(kind: Kind, options: TokenStream, item: TokenStream) -> TokenStream {
-    if is_included(&options) {
-        return item;
-    }
-    let mut problems = Problems::default();
-    let mut function = match parse::item::function(item.clone()) {
-        Ok(function) => function,
-        Err(error) => {
-            no_function(kind, &item, error, &mut problems);
-            let problems = problems.into_tokens();
-            return quote!(#problems #item);
-        }
-    };
-    let written = written(kind, options, &mut function, &mut problems);
-    let expansion = check(&function, written, &mut problems).map(|it| expand::guarded(&it));
-    expansion.unwrap_or_else(|| {
-        let problems = problems.into_tokens();
-        let function = expand::untouched(&function);
-        quote!(#problems #function)
-    })
-}
-
-/// A function whose signature cannot be read yet gets the parser's own words.
-fn no_function(kind: Kind, item: &TokenStream, error: syn::Error, problems: &mut Problems) {
-    let is_function = |token| matches!(token, TokenTree::Ident(word) if word == "fn");
-    if item.clone().into_iter().any(is_function) {
-        return problems.push(error);
-    }
-    let place = Ident::new(kind.name(), Span::call_site());
-    let what = format!("`#[{place}]` protects a function, and this is none");
-    problems.report(place, what, "write it at an `async fn` that returns a `Result`");
-}
-
-/// Reads this attribute, and takes the options of the other one.
-fn written(
-    kind: Kind,
-    options: TokenStream,
-    function: &mut Function,
-    problems: &mut Problems,
-) -> Written {
-    let mut written = Written::default();
-    add(&mut written, kind, options, problems);
-    for attribute in &mut function.attributes {
-        let Some(found) = Kind::of(attribute) else {
-            continue;
-        };
-        let twice = match found {
-            Kind::Idempotent => written.idempotent.is_some(),
-            Kind::WithLock => written.lock.is_some(),
-        };
-        match &attribute.meta {
-            _ if twice => repeated(found, attribute, problems),
-            Meta::Path(_) => add(&mut written, found, TokenStream::new(), problems),
-            Meta::List(list) => add(&mut written, found, list.tokens.clone(), problems),
-            Meta::NameValue(_) => {
-                let what = format!("`#[{}]` takes options in parentheses", found.name());
-                let help = format!("write `#[{}(key = \"…\")]`", found.name());
-                problems.report(&*attribute, what, help);
-            }
-        }
-        include(attribute);
-    }
-    written
-}
-
-/// Marks an attribute as part of the other one's plan. It stays where it is, so that its name is
-/// resolved and its import is used; when its turn comes it does nothing.
-fn include(attribute: &mut Attribute) {
-    attribute.meta = Meta::List(MetaList {
-        path: attribute.path().clone(),
-        delimiter: MacroDelimiter::Paren(Paren::default()),
-        tokens: quote!(@included),
-    });
-}
-
-fn is_included(options: &TokenStream) -> bool {
-    let mut tokens = options.clone().into_iter();
-    matches!(tokens.next(), Some(TokenTree::Punct(mark)) if mark.as_char() == '@')
-        && matches!(tokens.next(), Some(TokenTree::Ident(word)) if word == "included")
-}
-
-fn add(written: &mut Written, kind: Kind, options: TokenStream, problems: &mut Problems) {
-    match kind {
-        Kind::Idempotent => written.idempotent = Some(parse::idempotent(options, problems)),
-        Kind::WithLock => written.lock = Some(parse::lock(options, problems)),
-    }
-}
-
-fn repeated(kind: Kind, attribute: &Attribute, problems: &mut Problems) {
-    let what = format!("`#[{}]` stands twice on one function", kind.name());
-    let help = match kind {
-        Kind::Idempotent => "keep one; its template can name several arguments",
-        Kind::WithLock => "take several locks with one `keys = [\"…\", \"…\"]`",
-    };
-    problems.report(attribute, what, help);
 }

@@ -47,6 +47,7 @@ pub(crate) struct Idempotent {
 pub(crate) struct Lock {
     pub(crate) key: Slot<Template>,
     pub(crate) keys: Slot<Vec<Template>>,
+    pub(crate) constant: Slot<()>,
     pub(crate) timing: Timing,
     pub(crate) on_busy: Slot<OnBusy>,
 }
@@ -60,6 +61,14 @@ pub(crate) struct Timing {
     pub(crate) on_store_error: Slot<OnStoreError>,
     pub(crate) tx: Slot<Expr>,
     pub(crate) coordinator: Slot<Expr>,
+    /// `crate = "…"`: where this crate finds oncely.
+    pub(crate) path: Slot<Path>,
+}
+
+/// What `#[key_part(…)]` beside the derive says.
+#[derive(Default)]
+pub(crate) struct KeyPart {
+    pub(crate) path: Slot<Path>,
 }
 
 /// A span of time, and how it was written.
@@ -169,6 +178,8 @@ pub(crate) struct Receiver {
 
 /// An argument other than `self`.
 pub(crate) struct Argument {
+    /// Under which `#[cfg(…)]` it is there.
+    pub(crate) conditions: Vec<Attribute>,
     pub(crate) pattern: Pat,
     pub(crate) ty: Type,
     /// The names by which the body sees it.

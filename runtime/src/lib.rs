@@ -25,7 +25,23 @@
 //! # }
 //! ```
 //!
-//! Without the attributes, [`Coordinator::idempotent`] and [`Coordinator::lock`] do the same.
+//! # What is reported
+//!
+//! What a caller does not hear of, an operator does: as an event of the `tracing` facade, and with
+//! the feature `metrics` as a counter of the `metrics` facade.
+//!
+//! | event | counter | meaning |
+//! |---|---|---|
+//! | error, `lease lost` | `oncely_leases_lost_total` | a body was stopped, or ended too late to count |
+//! | error, `outcome not recorded` | `oncely_records_lost_total` | a body succeeded and the store could not be told: a retry may run it again |
+//! | error, `running unprotected` | `oncely_unprotected_runs_total` | `on_store_error = "run"` met a store that is down |
+//! | error, `outcome not stored` | `oncely_outcomes_not_stored_total` | an outcome was too large or not serializable: it will not replay |
+//! | warn, `leases could not be renewed` | `oncely_renewals_failed_total` | tried again while the lease lasts |
+//! | warn, `key not given back` | `oncely_releases_failed_total` | free once its lease has expired |
+//!
+//! # Without the attributes
+//!
+//! [`Coordinator::idempotent`] and [`Coordinator::lock`] do the same.
 //! Inside a body, [`current`] says which attempt it is, under which fencing token it runs, and
 //! which keys to hand to the next service.
 

@@ -87,7 +87,7 @@ pub(super) fn varies(
     }
 }
 
-fn placeholders(template: &Template) -> impl Iterator<Item = &Placeholder> {
+pub(super) fn placeholders(template: &Template) -> impl Iterator<Item = &Placeholder> {
     template.parts.iter().filter_map(|part| match part {
         Part::Text(_) => None,
         Part::Placeholder(placeholder) => Some(placeholder),
@@ -106,7 +106,7 @@ fn placeholder_help(function: &Function) -> String {
 }
 
 /// Everything a placeholder can start with.
-fn names(function: &Function) -> Vec<String> {
+pub(super) fn names(function: &Function) -> Vec<String> {
     let arguments = function.arguments.iter().flat_map(|argument| &argument.bindings);
     arguments.map(|name| unraw(&name.to_string())).collect()
 }
@@ -134,10 +134,19 @@ fn root<'function>(
             ),
         },
         Root::Argument(wanted) => {
-            let mut bindings = function.arguments.iter().flat_map(|argument| &argument.bindings);
-            match bindings.find(|binding| unraw(&binding.to_string()) == *wanted) {
-                Some(binding) => return Some(binding),
-                None => unknown(function, option, wanted, text),
+            let mut bindings = function
+                .arguments
+                .iter()
+                .flat_map(|argument| &argument.bindings)
+                .filter(|binding| unraw(&binding.to_string()) == *wanted);
+            match (bindings.next(), bindings.next()) {
+                (Some(binding), None) => return Some(binding),
+                // One comes from a `macro_rules!` macro and one from its caller.
+                (Some(_), Some(_)) => (
+                    format!("`<{text}>` is the name of two arguments of `{name}`"),
+                    "say which by its position, such as `<0>`".to_owned(),
+                ),
+                (None, _) => unknown(function, option, wanted, text),
             }
         }
         Root::Position(position) => match function.arguments.get(*position) {

@@ -1,12 +1,15 @@
 //! What the attributes ask of the function, held against what the function is. Only here a
 //! [`Guarded`] is made, and only that can be expanded.
 
+mod door;
+mod generics;
 mod keys;
 mod options;
 mod signature;
+mod warnings;
 
 use proc_macro2::Ident;
-use syn::{Expr, LitStr, Path, Type};
+use syn::{Attribute, Expr, LitStr, Path, Type};
 
 use crate::diagnostics::Problems;
 use crate::model::{
@@ -14,7 +17,9 @@ use crate::model::{
     Timing,
 };
 
+pub(crate) use door::Door;
 pub(crate) use keys::{Key, Piece};
+pub(crate) use warnings::Warning;
 
 /// Both attributes of one function as they were written.
 #[derive(Default)]
@@ -35,7 +40,11 @@ struct Checked;
 
 /// One plan for both attributes, whatever their order.
 pub(crate) struct Plan {
+    pub(crate) door: Door,
     pub(crate) returns: Type,
+    /// Whether that type depends on a parameter.
+    pub(crate) is_generic: bool,
+    pub(crate) warnings: Vec<Warning>,
     pub(crate) coordinator: Option<Expr>,
     pub(crate) work: Work,
 }
@@ -63,6 +72,10 @@ pub(crate) struct Fingerprinted {
     pub(crate) name: Ident,
     /// Whether it is a reference already, to be passed as it is.
     pub(crate) is_reference: bool,
+    /// Whether its type depends on a parameter.
+    pub(crate) is_generic: bool,
+    /// Under which `#[cfg(…)]` it is there.
+    pub(crate) conditions: Vec<Attribute>,
 }
 
 /// Run one at a time.
@@ -98,13 +111,26 @@ pub(crate) fn check<'function>(
             signature::owned(function, returns, problems);
         }
     }
+    let door = Door::of(&written, problems);
     let coordinator = options::coordinator(&written, problems);
+    let mut warnings = Vec::new();
+    if let Some(lock) = &written.lock {
+        warnings.extend(warnings::constant_keys(function, lock, problems));
+    }
     let lock = written.lock.map(|lock| exclusive(function, lock, problems));
     let work = match written.idempotent {
-        Some(idempotent) => Work::Once(Box::new(once(function, idempotent, problems)), lock),
+        Some(idempotent) => {
+            let once = once(function, idempotent, problems);
+            let has_key = once.key.is_some();
+            warnings.extend(warnings::unordered(function, has_key, &once.arguments));
+            Work::Once(Box::new(once), lock)
+        }
         None => Work::Exclusive(lock?),
     };
-    let plan = Plan { returns: returns?, coordinator, work };
+    let returns = returns?;
+    let is_generic =
+        generics::mentions_parameter(function, &returns) && !generics::is_opaque(&returns);
+    let plan = Plan { door, returns, is_generic, warnings, coordinator, work };
     problems.is_empty().then_some(Guarded { function, plan, _checked: Checked })
 }
 

@@ -5,6 +5,7 @@ use quote::ToTokens;
 use syn::{Expr, GenericArgument, Pat, PathArguments, Type};
 
 use super::Fingerprinted;
+use super::generics::{is_opaque, mentions_parameter};
 use crate::diagnostics::{Problems, instead};
 use crate::model::{Argument, Body, Function, Idempotent};
 use crate::parse::item::bare;
@@ -102,7 +103,12 @@ pub(super) fn fingerprinted(function: &Function, idempotent: &Idempotent) -> Vec
         let is_reference = matches!(argument.pattern, Pat::Ident(_))
             && matches!(bare(&argument.ty), Type::Reference(_));
         let names = argument.bindings.iter().filter(|name| !is_left_out(name, idempotent));
-        names.map(move |name| Fingerprinted { name: name.clone(), is_reference })
+        names.map(move |name| Fingerprinted {
+            name: name.clone(),
+            is_reference,
+            is_generic: mentions_parameter(function, &argument.ty) || is_opaque(&argument.ty),
+            conditions: argument.conditions.clone(),
+        })
     });
     counted.collect()
 }

@@ -5,18 +5,19 @@ use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Expr, LitStr};
 
-use crate::check::{Exclusive, Fingerprinted, Guarded, Key, Limits, Once, Piece, Work};
+use crate::check::{Door, Exclusive, Fingerprinted, Guarded, Key, Limits, Once, Piece, Work};
 use crate::model::{Duration, Function};
 
 /// The content of the block that makes the call. Whatever it borrows of the arguments is given
 /// back when the block ends, before anything is awaited.
 pub(super) fn call(guarded: &Guarded<'_>) -> TokenStream {
     let span = Span::mixed_site();
+    let door = &guarded.plan.door;
     let function = guarded.function;
-    let binding = binding(function, guarded.plan.coordinator.as_ref());
+    let binding = binding(door, function, guarded.plan.coordinator.as_ref());
     let call = match &guarded.plan.work {
-        Work::Exclusive(lock) => exclusive(lock),
-        Work::Once(once, lock) => self::once(function, once, lock.as_ref()),
+        Work::Exclusive(lock) => exclusive(door, lock),
+        Work::Once(once, lock) => self::once(door, function, once, lock.as_ref()),
     };
     quote_spanned! {span=>
         let binding = #binding;
@@ -24,10 +25,10 @@ pub(super) fn call(guarded: &Guarded<'_>) -> TokenStream {
     }
 }
 
-fn binding(function: &Function, coordinator: Option<&Expr>) -> TokenStream {
+fn binding(door: &Door, function: &Function, coordinator: Option<&Expr>) -> TokenStream {
     let span = Span::mixed_site();
     match coordinator {
-        None => quote_spanned!(span=> ::oncely::__private::installed()),
+        None => quote_spanned!(span=> #door::installed()),
         Some(expr) => {
             let tokens = renamed(expr.to_token_stream(), function);
             let reference = quote_spanned!(span.located_at(expr.span())=> &(#tokens));
@@ -35,7 +36,7 @@ fn binding(function: &Function, coordinator: Option<&Expr>) -> TokenStream {
             // A `match` keeps what the expression borrows for as long as the call needs it, and
             // leaves its type open for `given` to borrow from whatever it is.
             quote_spanned! {span=>
-                match #reference { coordinator => ::oncely::__private::given(#given) }
+                match #reference { coordinator => #door::given(#given) }
             }
         }
     }
@@ -62,32 +63,32 @@ fn renamed(tokens: TokenStream, function: &Function) -> TokenStream {
     tokens.into_iter().map(rename).collect()
 }
 
-fn once(function: &Function, once: &Once, lock: Option<&Exclusive>) -> TokenStream {
+fn once(door: &Door, function: &Function, once: &Once, lock: Option<&Exclusive>) -> TokenStream {
     let span = Span::mixed_site();
-    let operation = operation(function, once.operation.as_ref());
+    let operation = operation(door, function, once.operation.as_ref());
     let key = match &once.key {
         Some(key) => {
-            let pieces = pieces(key);
+            let pieces = pieces(door, key);
             quote_spanned!(span=> ::core::option::Option::Some(&#pieces))
         }
         None => quote_spanned!(span=> ::core::option::Option::None),
     };
-    let arguments = arguments(&once.arguments);
+    let arguments = arguments(door, &once.arguments);
     let scope = once.scope.iter().map(|scope| {
-        let pieces = pieces(scope);
+        let pieces = pieces(door, scope);
         quote_spanned!(span=> .scoped(&#pieces))
     });
     let retention = once.retention.iter().map(|it| duration("retention", it));
-    let limits = limits(&once.limits);
+    let limits = limits(door, &once.limits);
     let hold = once
         .hold_when_interrupted
-        .then(|| quote_spanned!(span=> .on_interrupted(::oncely::__private::OnInterrupted::Hold)));
+        .then(|| quote_spanned!(span=> .on_interrupted(#door::OnInterrupted::Hold)));
     let lock = lock.map(|lock| {
-        let lock = exclusive(lock);
+        let lock = exclusive(door, lock);
         quote_spanned!(span=> .with_lock(#lock))
     });
     quote_spanned! {span=>
-        ::oncely::__private::idempotent(&binding, #operation, #key)
+        #door::idempotent(&binding, #operation, #key)
             #arguments
             #(#scope)*
             #(#retention)*
@@ -99,10 +100,10 @@ fn once(function: &Function, once: &Once, lock: Option<&Exclusive>) -> TokenStre
 
 /// The name of the operation: as written, or made by the runtime from the module, the function,
 /// and the path of an item inside it, which knows the type and the trait around it.
-fn operation(function: &Function, operation: Option<&LitStr>) -> TokenStream {
+fn operation(door: &Door, function: &Function, operation: Option<&LitStr>) -> TokenStream {
     let span = Span::mixed_site();
     if let Some(name) = operation {
-        return quote_spanned!(span=> ::oncely::__private::named(#name));
+        return quote_spanned!(span=> #door::named(#name));
     }
     let ident = function.signature.ident.to_string();
     let name = LitStr::new(ident.strip_prefix("r#").unwrap_or(&ident), span);
@@ -113,43 +114,57 @@ fn operation(function: &Function, operation: Option<&LitStr>) -> TokenStream {
     quote_spanned! {span=>
         {
             fn here() {}
-            ::oncely::__private::#maker(::core::module_path!(), #name, here)
+            #door::#maker(::core::module_path!(), #name, here)
         }
     }
 }
 
-fn arguments(arguments: &[Fingerprinted]) -> TokenStream {
+fn arguments(door: &Door, arguments: &[Fingerprinted]) -> TokenStream {
     let span = Span::mixed_site();
-    // An argument that cannot be fingerprinted is underlined where it is declared.
-    let with = arguments.iter().map(|Fingerprinted { name, is_reference }| {
-        let borrow = (!is_reference).then(|| {
-            let place = span.located_at(name.span());
-            quote_spanned!(place=> &)
+    let none = quote_spanned!(span=> #door::Arguments::new());
+    let with = arguments.iter().map(with);
+    let arguments = if arguments.iter().all(|argument| argument.conditions.is_empty()) {
+        quote_spanned!(span=> #none #(#with)*)
+    } else {
+        // A statement can be there or not; a part of an expression cannot.
+        let statements = arguments.iter().zip(with).map(|(argument, with)| {
+            let conditions = &argument.conditions;
+            quote_spanned!(span=> #(#conditions)* let arguments = arguments #with;)
         });
-        quote_spanned!(span=> .with(#borrow #name))
-    });
-    quote_spanned! {span=>
-        .arguments(::oncely::__private::Arguments::new() #(#with)*)
-    }
+        quote_spanned!(span=> { let arguments = #none; #(#statements)* arguments })
+    };
+    quote_spanned!(span=> .arguments(#arguments))
 }
 
-fn exclusive(lock: &Exclusive) -> TokenStream {
+/// An argument that cannot be fingerprinted is underlined where it is declared.
+fn with(argument: &Fingerprinted) -> TokenStream {
     let span = Span::mixed_site();
-    let keys = lock.keys.iter().map(pieces);
-    let limits = limits(&lock.limits);
+    let name = &argument.name;
+    let borrow = (!argument.is_reference).then(|| {
+        let place = span.located_at(name.span());
+        quote_spanned!(place=> &)
+    });
+    let with = Ident::new(if argument.is_generic { "with_generic" } else { "with" }, span);
+    quote_spanned!(span=> .#with(#borrow #name))
+}
+
+fn exclusive(door: &Door, lock: &Exclusive) -> TokenStream {
+    let span = Span::mixed_site();
+    let keys = lock.keys.iter().map(|key| pieces(door, key));
+    let limits = limits(door, &lock.limits);
     quote_spanned! {span=>
-        ::oncely::__private::lock(&binding, &[#(&#keys),*]) #limits
+        #door::lock(&binding, &[#(&#keys),*]) #limits
     }
 }
 
-fn limits(limits: &Limits) -> TokenStream {
+fn limits(door: &Door, limits: &Limits) -> TokenStream {
     let span = Span::mixed_site();
     let lease = limits.lease.iter().map(|it| duration("lease", it));
     let max_hold = limits.max_hold.iter().map(|it| duration("max_hold", it));
     let wait = limits.wait.iter().map(|it| duration("wait", it));
     let run = limits
         .run_without_store
-        .then(|| quote_spanned!(span=> .on_store_error(::oncely::__private::OnStoreError::Run)));
+        .then(|| quote_spanned!(span=> .on_store_error(#door::OnStoreError::Run)));
     quote_spanned!(span=> #(#lease)* #(#max_hold)* #(#wait)* #run)
 }
 
@@ -167,14 +182,14 @@ fn duration(method: &str, duration: &Duration) -> TokenStream {
     quote_spanned!(span=> .#method(::core::time::Duration::#length))
 }
 
-fn pieces(key: &Key) -> TokenStream {
+fn pieces(door: &Door, key: &Key) -> TokenStream {
     let span = Span::mixed_site();
     let pieces = key.pieces.iter().map(|piece| match piece {
-        Piece::Text(text) => quote_spanned!(span=> ::oncely::__private::Piece::Text(#text)),
+        Piece::Text(text) => quote_spanned!(span=> #door::Piece::Text(#text)),
         // What cannot stand in a key is underlined in the template.
         Piece::Part { place, literal } => {
             let reference = quote_spanned!(span.located_at(*literal)=> &#place);
-            quote_spanned!(span=> ::oncely::__private::Piece::Part(#reference))
+            quote_spanned!(span=> #door::Piece::Part(#reference))
         }
     });
     quote_spanned!(span=> [#(#pieces),*])

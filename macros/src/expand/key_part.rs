@@ -5,6 +5,11 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Error, Field, Index};
 
+use crate::check::Door;
+use crate::diagnostics::Problems;
+use crate::model::Slot;
+use crate::parse;
+
 /// ```text
 /// struct OrderId(Uuid);
 /// ```
@@ -13,6 +18,7 @@ use syn::{Data, DeriveInput, Error, Field, Index};
 /// impl ::oncely::__private::KeyPart for OrderId { … self.0 … }
 /// ```
 pub(crate) fn key_part(input: &DeriveInput) -> syn::Result<TokenStream> {
+    let door = &door(input)?;
     let field = only_field(input)?;
     let ty = &field.ty;
     let member = match &field.ident {
@@ -24,26 +30,41 @@ pub(crate) fn key_part(input: &DeriveInput) -> syn::Result<TokenStream> {
     };
     let name = &input.ident;
     let (impl_generics, ty_generics, where_clause) = input.generics.split_for_impl();
+    let there = door.at(ty.span());
     let predicates = where_clause.iter().flat_map(|clause| &clause.predicates);
     // Without type parameters the call below already says, at the field, what it lacks.
     let bound = input
         .generics
         .type_params()
         .next()
-        .map(|_| quote_spanned!(ty.span()=> #ty: ::oncely::__private::KeyPart));
-    let part = quote_spanned!(ty.span()=> <#ty as ::oncely::__private::KeyPart>);
+        .map(|_| quote_spanned!(ty.span()=> #ty: #there::KeyPart));
+    let part = quote_spanned!(ty.span()=> <#ty as #there::KeyPart>);
     Ok(quote! {
         #[automatically_derived]
-        impl #impl_generics ::oncely::__private::KeyPart for #name #ty_generics
+        impl #impl_generics #door::KeyPart for #name #ty_generics
         where
             #(#predicates,)*
             #bound
         {
-            fn write_key_part(&self, writer: &mut ::oncely::__private::KeyPartWriter<'_>) {
+            fn write_key_part(&self, writer: &mut #door::KeyPartWriter<'_>) {
                 #part::write_key_part(&self.#member, writer);
             }
         }
     })
+}
+
+/// The runtime's path, from `#[key_part(crate = "…")]`.
+fn door(input: &DeriveInput) -> syn::Result<Door> {
+    let mut problems = Problems::default();
+    let mut path = Slot::default();
+    for attribute in input.attrs.iter().filter(|it| it.path().is_ident("key_part")) {
+        let list = attribute.meta.require_list()?;
+        path = parse::key_part(list.tokens.clone(), &mut problems).path;
+    }
+    match problems.into_error() {
+        Some(error) => Err(error),
+        None => Ok(Door::new(path.value)),
+    }
 }
 
 fn only_field(input: &DeriveInput) -> syn::Result<&Field> {

@@ -7,7 +7,7 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{GenericArgument, Lifetime, PathArguments, Type, TypeInfer};
 
-use crate::check::{Guarded, Work};
+use crate::check::{Guarded, Warning, Work};
 use crate::model::{Body, Boxed, Function};
 
 pub(crate) use key_part::key_part;
@@ -75,11 +75,30 @@ fn guard(guarded: &Guarded<'_>, body: &Group) -> TokenStream {
     let span = Span::mixed_site();
     let call = call::call(guarded);
     let returns = erased(&guarded.plan.returns);
+    let door = &guarded.plan.door;
     let (runner, answers) = runner(guarded, &returns);
     let body = typed(&returns, body);
+    let warnings = guarded.plan.warnings.iter().map(warning);
     quote_spanned! {span=>
+        #(#warnings)*
         let call = { #call };
-        ::oncely::__private::#runner(call, #answers, async move { #body }).await
+        #door::#runner(call, #answers, async move { #body }).await
+    }
+}
+
+/// An item that does nothing but use another one that is deprecated, at the user's own place: the
+/// one warning that a macro can give words to. `#[allow(deprecated)]` at the function silences it.
+fn warning(warning: &Warning) -> TokenStream {
+    let span = Span::mixed_site();
+    let Warning { subject, place, text } = warning;
+    let subject = Ident::new(subject, span);
+    let used = Ident::new(&subject.to_string(), span.located_at(*place));
+    quote_spanned! {span=>
+        const _: () = {
+            #[deprecated(note = #text)]
+            const #subject: () = ();
+            #used
+        };
     }
 }
 
@@ -88,20 +107,22 @@ fn guard(guarded: &Guarded<'_>, body: &Group) -> TokenStream {
 /// error at its call and at its `await`.
 fn runner(guarded: &Guarded<'_>, returns: &Type) -> (Ident, TokenStream) {
     let span = Span::mixed_site();
+    // A type that depends on a parameter is asked in a way that lets the compiler suggest bounds.
+    let one_of = |plain, generic| if guarded.plan.is_generic { generic } else { plain };
     let skipping = |skip: bool| {
-        let skipped = asked("skipped", returns);
+        let skipped = asked(guarded, "skipped", returns);
         skip.then(|| quote_spanned!(span=> .skipping(#skipped)))
     };
     let (runner, answers) = match &guarded.plan.work {
         Work::Exclusive(lock) => {
-            let answers = asked("returns", returns);
+            let answers = asked(guarded, one_of("returns", "returns_generic"), returns);
             let skipping = skipping(lock.skip_when_busy);
             ("run_lock", quote_spanned!(span=> #answers #skipping))
         }
         Work::Once(once, lock) => {
-            let answers = asked("replays", returns);
+            let answers = asked(guarded, one_of("replays", "replays_generic"), returns);
             let remembering = once.remember.as_ref().map(|remember| {
-                let errors = asked("errors", returns);
+                let errors = asked(guarded, one_of("errors", "errors_generic"), returns);
                 let only = remember.only.iter();
                 quote_spanned!(span=> .remembering(#errors #(.only(#only))*))
             });
@@ -115,12 +136,13 @@ fn runner(guarded: &Guarded<'_>, returns: &Type) -> (Ident, TokenStream) {
 
 /// `name::<R>()`, standing from the first to the last token of the return type, so that what the
 /// type lacks is said there.
-fn asked(name: &str, returns: &Type) -> TokenStream {
+fn asked(guarded: &Guarded<'_>, name: &str, returns: &Type) -> TokenStream {
     let (first, last) = ends(returns);
     let name = Ident::new(name, first);
     let mut nothing = Group::new(Delimiter::Parenthesis, TokenStream::new());
     nothing.set_span(last);
-    quote_spanned!(first=> ::oncely::__private::#name::<#returns> #nothing)
+    let door = guarded.plan.door.at(first);
+    quote_spanned!(first=> #door::#name::<#returns> #nothing)
 }
 
 fn ends(ty: &Type) -> (Span, Span) {

@@ -21,11 +21,8 @@ fn parse(input: ParseStream<'_>) -> syn::Result<Function> {
     let (inner_attributes, body) = if input.parse::<Option<Token![;]>>()?.is_some() {
         (Vec::new(), None)
     } else {
-        let group: Group = input.parse()?;
-        let lifted = lift.parse2(group.stream());
-        let (inner_attributes, tokens) = lifted.unwrap_or_else(|_| (Vec::new(), group.stream()));
-        let mut body = Group::new(group.delimiter(), tokens);
-        body.set_span(group.span());
+        let group = braces(input)?;
+        let (inner_attributes, body) = without_inner_attributes(group);
         (inner_attributes, Some(body))
     };
     let body = classify(&signature, body);
@@ -37,6 +34,39 @@ fn parse(input: ParseStream<'_>) -> syn::Result<Function> {
     let receiver = receiver(&signature, &prelude);
     let arguments = arguments(&signature, &prelude);
     Ok(Function { attributes, visibility, signature, inner_attributes, body, receiver, arguments })
+}
+
+/// The braces of a body, also where a `macro_rules!` macro passed them on as a `block`.
+fn braces(input: ParseStream<'_>) -> syn::Result<Group> {
+    let mut group = match input.parse()? {
+        TokenTree::Group(group) => group,
+        other => return Err(syn::Error::new(other.span(), "expected a body in braces")),
+    };
+    while group.delimiter() == Delimiter::None {
+        let mut inner = group.stream().into_iter();
+        match (inner.next(), inner.next()) {
+            (Some(TokenTree::Group(only)), None) => group = only,
+            _ => break,
+        }
+    }
+    match group.delimiter() {
+        Delimiter::Brace => Ok(group),
+        _ => Err(syn::Error::new(group.span(), "expected a body in braces")),
+    }
+}
+
+/// A body without the `#![…]` at its head, and those. If there are none it stays the very group it
+/// was: what the compiler has complained of already when it read the function is then the same
+/// complaint when it reads the expansion, and shown once.
+fn without_inner_attributes(group: Group) -> (Vec<Attribute>, Group) {
+    match lift.parse2(group.stream()) {
+        Ok((attributes, rest)) if !attributes.is_empty() => {
+            let mut body = Group::new(group.delimiter(), rest);
+            body.set_span(group.span());
+            (attributes, body)
+        }
+        _ => (Vec::new(), group),
+    }
 }
 
 /// Takes `#![…]` off the head of a body: it keeps its place when the rest moves into a block.
@@ -213,9 +243,20 @@ fn arguments(signature: &Signature, prelude: &[(Pat, TokenStream)]) -> Vec<Argum
             let pattern = pattern.unwrap_or_else(|| (*argument.pat).clone());
             let mut names = Vec::new();
             bindings(&pattern, &mut names);
-            Argument { pattern, ty: (*argument.ty).clone(), bindings: names }
+            let conditions = argument.attrs.iter().filter(|attribute| is_condition(attribute));
+            Argument {
+                conditions: conditions.cloned().collect(),
+                pattern,
+                ty: (*argument.ty).clone(),
+                bindings: names,
+            }
         })
         .collect()
+}
+
+/// Whether the compiler may take an argument away because of this attribute.
+fn is_condition(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr")
 }
 
 /// The pattern that `#[async_trait]` moved out of the signature:

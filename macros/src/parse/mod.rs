@@ -5,5 +5,6 @@ mod duration;
 pub(crate) mod item;
 mod options;
 pub(crate) mod template;
+mod values;
 
-pub(crate) use options::{idempotent, lock};
+pub(crate) use options::{idempotent, key_part, lock};

@@ -31,3 +31,16 @@ fn every_feature_expands_as_written_down() {
     }
     assert!(different.is_empty(), "{}", different.join("\n"));
 }
+
+/// People read expansions, in an editor and in a debugger.
+#[test]
+fn a_plain_function_expands_to_a_screenful() {
+    let plain = r#"
+        #[idempotent(key = "pay:<order>")]
+        async fn pay(order: u64, amount: u64) -> Result<Receipt, PayError> {
+            charge(order, amount).await
+        }
+    "#;
+    let lines = formatted(expanded(plain)).lines().count();
+    assert!(lines <= 40, "{lines} lines");
+}

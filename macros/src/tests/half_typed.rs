@@ -2,7 +2,7 @@
 
 use proc_macro2::{Group, TokenStream, TokenTree};
 
-use crate::{Kind, attribute};
+use crate::attribute::{Kind, attribute};
 
 const OPTIONS: [&str; 6] = [
     r#"key = "pay:<request.id>:<0>", operation = "pay", skip(clock), retention = "24h""#,

@@ -5,12 +5,14 @@
 mod expansions;
 mod half_typed;
 mod problems;
+mod random;
+mod vocabulary;
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Attribute, File, ImplItem, Item, parse_str, parse2};
 
-use crate::{Kind, attribute};
+use crate::attribute::{Kind, attribute};
 
 /// Expands the functions of a file, free ones and those in `impl` blocks.
 fn expanded(source: &str) -> TokenStream {

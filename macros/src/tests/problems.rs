@@ -70,8 +70,8 @@ fn unknown_options_are_answered_with_known_ones() {
     assert_problem(
         r#"with_lock(key = "x", waits = "1s")"#,
         "`waits` is not an option of `#[with_lock]`",
-        "did you mean `wait`? the options are `key`, `keys`, `lease`, `max_hold`, `wait`, \
-         `on_busy`, `on_store_error`, `tx`, `coordinator`",
+        "did you mean `wait`? the options are `key`, `keys`, `constant`, `lease`, `max_hold`, \
+         `wait`, `on_busy`, `on_store_error`, `tx`, `coordinator`, `crate`",
     );
     assert_problem(
         r#"with_lock(key = "x", retention = "1h")"#,
@@ -213,4 +213,14 @@ fn all_problems_of_a_function_come_at_once() {
     for (problem, expected) in problems.iter().zip(expected) {
         assert!(problem.starts_with(expected), "{problem}");
     }
+}
+
+#[test]
+fn a_name_that_two_arguments_have_is_ambiguous() {
+    // Only a `macro_rules!` macro can write this: the names differ in where they come from.
+    let source =
+        r#"#[idempotent(key = "<id>")] async fn pay(id: u64, id: u64) -> Result<(), E> {}"#;
+    let help = "say which by its position, such as `<0>`";
+    let what = "`<id>` is the name of two arguments of `pay`";
+    assert_eq!(problems(source), [format!("{what}\n= help: {help}")]);
 }

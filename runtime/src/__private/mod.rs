@@ -7,7 +7,8 @@ mod run;
 pub use self::operation::{method, operation};
 pub use self::returns::{
     Arguments, Errors, Fingerprintable, FromOncely, IsResult, Rememberable, Replays, Returns,
-    Skippable, Storable, errors, replays, returns, skipped,
+    Skippable, Storable, errors, errors_generic, replays, replays_generic, returns,
+    returns_generic, skipped,
 };
 pub use self::run::{
     given, idempotent, installed, lock, named, run_idempotent, run_idempotent_detached, run_lock,

@@ -49,7 +49,9 @@ impl<T, E> IsResult for Result<T, E> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot carry a refusal: it lacks `From<oncely::Error>`",
     label = "its error type lacks `From<oncely::Error>`",
-    note = "write `impl From<oncely::Error> for {Self}`, or `#[from] oncely::Error` in a variant"
+    note = "write `impl From<oncely::Error> for {Self}`, or `#[from] oncely::Error` in a variant",
+    note = "an error of another crate, such as `std::io::Error`, can become a variant of yours; \
+            `anyhow::Error` takes every error as it is"
 )]
 pub trait FromOncely: Sized {
     /// The refusal as an error of the function.
@@ -127,6 +129,11 @@ impl Arguments {
     pub fn with<T: Fingerprintable + ?Sized>(self, argument: &T) -> Self {
         Self(self.0.with(argument))
     }
+
+    /// The same for a type that depends on a parameter: the compiler then suggests its bound.
+    pub fn with_generic<T: Serialize + ?Sized>(self, argument: &T) -> Self {
+        self.with(argument)
+    }
 }
 
 impl From<Arguments> for crate::model::Arguments {
@@ -154,6 +161,14 @@ where
         refuse: R::Error::from_oncely,
         skipped: None,
     }
+}
+
+/// The same for an `R` that depends on a parameter: the compiler then suggests its bound.
+pub fn returns_generic<R>() -> Returns<R, R::Ok, R::Error>
+where
+    R: IsResult<Error: From<Error>>,
+{
+    returns::<R>()
 }
 
 /// What a function that returns `R` gives when the lock is busy.
@@ -208,6 +223,14 @@ where
     Replays { returns: returns::<R>(), outcomes }
 }
 
+/// The same for an `R` that depends on a parameter: the compiler then suggests its bound.
+pub fn replays_generic<R>() -> Replays<R, R::Ok, R::Error>
+where
+    R: IsResult<Ok: Serialize + DeserializeOwned, Error: From<Error>>,
+{
+    replays::<R>()
+}
+
 impl<R, T, E> Replays<R, T, E> {
     /// The same, and errors are outcomes too.
     pub fn remembering(mut self, errors: Errors<E>) -> Self {
@@ -231,6 +254,14 @@ where
     R: IsResult<Error: Rememberable>,
 {
     Errors(ErrorPolicy::Remember(Codec::json(), None))
+}
+
+/// The same for an `R` that depends on a parameter: the compiler then suggests its bound.
+pub fn errors_generic<R>() -> Errors<R::Error>
+where
+    R: IsResult<Error: Serialize + DeserializeOwned>,
+{
+    errors::<R>()
 }
 
 impl<E: 'static> Errors<E> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Coordinator;
+use super::settings::FOREVER;
 use crate::model::{Error, ErrorKind, MAX_NAMESPACE_BYTES};
 use crate::store::{self, Store};
 
@@ -33,7 +34,7 @@ impl CoordinatorBuilder {
 
     /// How long a store may take to answer before it counts as unavailable; 5 seconds by default.
     pub fn store_timeout(mut self, limit: Duration) -> Self {
-        self.store_timeout = limit;
+        self.store_timeout = limit.min(FOREVER);
         self
     }
 

@@ -212,6 +212,11 @@ impl<R> Idempotent<R> {
     /// [`Unreadable`](ErrorKind::Unreadable) if the stored outcome is;
     /// [`StoreUnavailable`](ErrorKind::StoreUnavailable), and the body was not run.
     ///
+    /// # Panics
+    /// With the body's own panic: the call then counts as interrupted. A panic while the outcome
+    /// is serialized, or while `remember_errors_if` decides, goes on to the caller too, and the call
+    /// is completed without an outcome: the body has run, and does not run twice for it.
+    ///
     /// # Cancel safety
     /// Dropped before the body is polled, the key is free. Dropped while the body runs, the body is
     /// dropped and the call counts as interrupted, at once. Dropped while the outcome is being

@@ -37,13 +37,20 @@ impl Settings {
     /// # Errors
     /// [`ErrorKind::InvalidConfiguration`] for one that cannot work.
     pub(super) fn lease(&self, retention: Duration) -> Result<Duration, Error> {
+        let limits = [("max_hold", self.max_hold), ("retention", retention)];
         let lease = self.lease_length.unwrap_or(DEFAULT_LEASE.min(self.max_hold).min(retention));
         if lease < SHORTEST_LEASE {
+            let mut shortest = limits.iter().filter(|(_, limit)| *limit == lease);
+            let name = match (self.lease_length, shortest.next()) {
+                (None, Some((limit, _))) => limit,
+                (Some(_), _) | (None, None) => "lease",
+            };
             return Err(wrong(format!(
-                "a lease of {lease:?} cannot be kept; give it at least {SHORTEST_LEASE:?}"
+                "a `{name}` of {lease:?} leaves no time to keep a lease; give it at least \
+                 {SHORTEST_LEASE:?}"
             )));
         }
-        for (name, limit) in [("max_hold", self.max_hold), ("retention", retention)] {
+        for (name, limit) in limits {
             if lease > limit {
                 return Err(wrong(format!(
                     "the lease of {lease:?} is longer than the `{name}` of {limit:?}"

@@ -1,7 +1,9 @@
 //! How outcomes are kept for the next call, and brought back.
 
+use std::any::Any;
 use std::fmt;
 use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -24,12 +26,34 @@ pub enum ErrorPolicy<E> {
     Remember(Codec<E>, Option<IsFinal<E>>),
 }
 
+/// What the caller's code panicked with.
+pub(super) type Panic = Box<dyn Any + Send>;
+
 /// Says which errors are outcomes.
 pub type IsFinal<E> = Box<dyn Fn(&E) -> bool + Send + Sync>;
 
 impl<T, E> Outcomes<T, E> {
     /// What to store of what the body gave; `None` frees the key.
-    pub(super) fn stored(&self, key: &Key, ended: &Result<T, E>) -> Option<StoredOutcome> {
+    ///
+    /// The caller's own code decides and serializes, and it may panic. The body has run all the
+    /// same, and an interrupted call would be run again for it: the call is complete, without an
+    /// outcome, and the panic goes on once the store knows.
+    pub(super) fn stored(
+        &self,
+        key: &Key,
+        ended: &Result<T, E>,
+    ) -> (Option<StoredOutcome>, Option<Panic>) {
+        // Whoever sees the outcome after a panic is its destructor.
+        match catch_unwind(AssertUnwindSafe(|| self.encoded(key, ended))) {
+            Ok(outcome) => (outcome, None),
+            Err(panic) => {
+                tracing::error!(key = key.as_str(), "storing the outcome panicked");
+                (Some(StoredOutcome::Absent), Some(panic))
+            }
+        }
+    }
+
+    fn encoded(&self, key: &Key, ended: &Result<T, E>) -> Option<StoredOutcome> {
         let encoded = match (ended, &self.errors) {
             (Ok(value), _) => (self.values.encode)(value).map(StoredOutcome::Value),
             (Err(error), ErrorPolicy::Remember(codec, is_final))
@@ -60,9 +84,9 @@ impl<T, E> Outcomes<T, E> {
             (StoredOutcome::Error(_), ErrorPolicy::Forget) => {
                 Err(serde_json::Error::custom("it is an error, and this call remembers none"))
             }
-            (StoredOutcome::Absent, _) => {
-                Err(serde_json::Error::custom("it was too large or not serializable"))
-            }
+            (StoredOutcome::Absent, _) => Err(serde_json::Error::custom(
+                "it was too large or not serializable, or serializing it panicked",
+            )),
             (StoredOutcome::Foreign, _) => {
                 Err(serde_json::Error::custom("it was stored by another release"))
             }

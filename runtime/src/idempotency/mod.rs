@@ -5,6 +5,7 @@ mod outcome;
 mod resolve;
 
 use std::future::Future;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +17,7 @@ pub(crate) use self::resolve::resolve;
 
 use crate::lease::{
     Call, Claim, Downstream, Frame, Held, Leases, Lost, Settled, Taken, Turn, Waiting,
-    report_lost_record, report_unprotected,
+    report_unprotected,
 };
 use crate::model::{
     Error, ErrorKind, Failure, Fingerprint, Key, Occupant, OnStoreError, RecordState, StoredOutcome,
@@ -133,7 +134,7 @@ impl Plan {
 
 /// Runs the body under its leases and tells the store how it ended.
 async fn execute<T, E, F>(
-    held: Held,
+    mut held: Held,
     plan: &Plan,
     outcomes: &Outcomes<T, E>,
     body: impl FnOnce(Call) -> F,
@@ -144,26 +145,22 @@ where
     let call = held.call(&plan.operation, &plan.key, Downstream::PerCall);
     let ended = match held.run(&call, body).await {
         Ok(ended) => ended,
-        Err(Lost) => {
-            call.set_recorded(false);
-            return Err(Error::lease_lost(&plan.key).into());
-        }
+        Err(Lost) => return Err(Error::lease_lost(&plan.key).into()),
     };
-    let settled = match outcomes.stored(&plan.key, &ended) {
+    let (outcome, panic) = outcomes.stored(&plan.key, &ended);
+    let settled = match outcome {
         Some(outcome) => held.complete(outcome, plan.fingerprint, plan.retention).await,
         None => held.release().await,
     };
-    call.set_recorded(matches!(settled, Settled::Applied));
+    if let Some(panic) = panic {
+        resume_unwind(panic);
+    }
     match (ended, settled) {
-        // The caller's own value is the truth about what the body did. Telling them "error" would
-        // invite the very retry that repeats it.
-        (Ok(value), Settled::Unknown(error)) => {
-            report_lost_record(&plan.key, &error);
-            Ok(Outcome::Executed(value))
-        }
+        // The caller's own value is the truth about what the body did, also where the store could
+        // not be told: "error" would invite the very retry that repeats it.
+        (Ok(value), Settled::Applied | Settled::Unknown(_)) => Ok(Outcome::Executed(value)),
         // A successor holds the key: its outcome is the one that counts, and a retry gets that.
         (Ok(_), Settled::Lost) => Err(Error::lease_lost(&plan.key).into()),
-        (Ok(value), Settled::Applied) => Ok(Outcome::Executed(value)),
         // Never hidden by a release that failed as well.
         (Err(error), _) => Err(Failure::Body(error)),
     }

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::take::Leases;
 use crate::model::{Error, ErrorKind};
@@ -51,6 +52,11 @@ impl Background {
         if let Some(handle) = Handle::try_current().ok().or_else(|| self.runtime.get().cloned()) {
             self.tasks.spawn_on(work, &handle);
         }
+    }
+
+    /// Counts as a task as long as it lives.
+    pub(super) fn token(&self) -> TaskTrackerToken {
+        self.tasks.token()
     }
 
     /// Resolves once none of the tasks is left.

@@ -125,10 +125,11 @@ impl Call {
         self.0.group.is_some()
     }
 
-    /// Whether the end of the call stands in the store; `None` while it runs.
+    /// Whether the end of the call stands in the store; `None` while it runs, and while the store
+    /// is being told, which goes on when the caller is dropped.
     ///
-    /// `Some(false)` means that the body came to its end and the store could not be told, or would
-    /// not take it: a retry may run the body again.
+    /// `Some(false)` means that the body was stopped half-way, or that it came to its end and the
+    /// store could not be told, or would not take it: a retry may run the body again.
     pub fn recorded(&self) -> Option<bool> {
         match self.0.recorded.load(Ordering::Acquire) {
             RUNNING => None,

@@ -23,6 +23,8 @@ pub(crate) struct Group {
     trusted: AtomicU64,
     /// Whether the body has been polled: from then on a dropped call was interrupted.
     started: AtomicBool,
+    /// Whether somebody has the keys as a value, and decides when they are given back.
+    handed_out: AtomicBool,
     /// Whether the store is being told how the call ended.
     ending: AtomicBool,
     lost: Notify,
@@ -37,9 +39,6 @@ struct Member {
 impl Group {
     /// `leases` were granted for `claims`, by a request sent at `sent`.
     pub(super) fn new(leases: Vec<Lease>, claims: &[Claim], sent: Instant) -> Self {
-        // Somebody resolves a call that began: until they have, it stays half-way.
-        let resolves = claims.iter().any(|claim| claim.request.resolve);
-        let started = resolves && leases.iter().any(|lease| lease.attempt > 1);
         let shortest = |of: fn(&Claim) -> Duration| claims.iter().map(of).min().unwrap_or_default();
         let lease = shortest(|claim| claim.request.lease);
         let lengths = claims.iter().map(|claim| claim.request.lease);
@@ -50,7 +49,8 @@ impl Group {
             lease,
             taken: sent,
             trusted: AtomicU64::new(0),
-            started: AtomicBool::new(started),
+            started: AtomicBool::new(false),
+            handed_out: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             lost: Notify::new(),
         };
@@ -162,11 +162,21 @@ impl Group {
         self.started.store(true, Ordering::Release);
     }
 
+    /// The keys are a value from now on: to drop it is to be done with them.
+    pub(crate) fn hand_out(&self) {
+        self.handed_out.store(true, Ordering::Release);
+    }
+
     /// What to tell the store when the call ends without an outcome of its own.
+    ///
+    /// What was taken over from a call that stopped half-way stays half-way, also if this one has
+    /// not begun: released, the next would take itself for the first.
     pub(super) fn given_back(&self) -> impl Iterator<Item = (Lease, Update)> {
         let started = self.started.load(Ordering::Acquire);
+        let handed_out = self.handed_out.load(Ordering::Acquire);
         self.leases().map(move |lease| {
-            (lease.clone(), if started { Update::Interrupt } else { Update::Release })
+            let half_way = started || (lease.attempt > 1 && !handed_out);
+            (lease.clone(), if half_way { Update::Interrupt } else { Update::Release })
         })
     }
 

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::background::Completing;
 use super::call::{Call, Downstream, Frame};
 use super::group::Group;
-use super::report::report_unreleased;
+use super::report::{report_lost_record, report_unreleased};
 use super::take::Leases;
 use crate::model::{
     Fingerprint, Key, Lease, Occupant, RecordState, StoredOutcome, Update, Updated,
@@ -30,6 +30,8 @@ const LATE_TRIES: u32 = 3;
 pub(crate) struct Held {
     leases: Arc<Leases>,
     group: Arc<Group>,
+    /// Learns what became of its record, also when nobody waits for that any more.
+    call: Option<Call>,
     kept: Option<u64>,
 }
 
@@ -52,7 +54,7 @@ impl Held {
     pub(super) fn new(leases: Arc<Leases>, group: Group) -> Self {
         let group = Arc::new(group);
         let kept = Some(leases.renewer.keep(&leases, Arc::clone(&group)));
-        Self { leases, group, kept }
+        Self { leases, group, call: None, kept }
     }
 
     pub(crate) fn group(&self) -> &Arc<Group> {
@@ -60,11 +62,12 @@ impl Held {
     }
 
     /// The call that runs under the lease of `key`.
-    pub(crate) fn call(&self, operation: &str, key: &Key, downstream: Downstream) -> Call {
-        match self.group.leases().find(|lease| lease.key == *key) {
+    pub(crate) fn call(&mut self, operation: &str, key: &Key, downstream: Downstream) -> Call {
+        let call = match self.group.leases().find(|lease| lease.key == *key) {
             Some(lease) => Call::held(operation, lease, &self.group, downstream),
             None => Call::unprotected(operation, key.clone(), downstream),
-        }
+        };
+        self.call.insert(call).clone()
     }
 
     /// Runs `body` while the leases are held; drops it at its next await once they are lost.
@@ -165,6 +168,16 @@ impl Held {
         if let Some(id) = self.kept.take() {
             self.leases.renewer.forget(id);
         }
+        if let Some(call) = &self.call {
+            call.set_recorded(matches!(settled, Settled::Applied));
+        }
+        if let Settled::Unknown(error) = &settled {
+            match self.group.key() {
+                // Telling the caller "error" would invite the very retry that repeats the body.
+                Some(key) if outcome.is_some() => report_lost_record(key, error),
+                key => report_unreleased(key, error),
+            }
+        }
         let keys = updates.iter().map(|(lease, _)| &lease.key);
         match (&settled, outcome) {
             (Settled::Applied, Some(outcome)) => {
@@ -180,6 +193,9 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         let Some(id) = self.kept.take() else { return };
+        if let Some(call) = &self.call {
+            call.set_recorded(false);
+        }
         self.leases.renewer.forget(id);
         self.group.end();
         let updates: Vec<_> = self.group.given_back().collect();

@@ -2,6 +2,7 @@
 
 mod background;
 mod call;
+mod doubt;
 mod group;
 mod held;
 mod line;
@@ -13,6 +14,6 @@ mod wait;
 pub use self::call::{Call, current};
 pub(crate) use self::call::{Downstream, Frame};
 pub(crate) use self::held::{Held, Lost, Settled};
-pub(crate) use self::report::{report_lost_record, report_unprotected};
+pub(crate) use self::report::report_unprotected;
 pub(crate) use self::take::{Claim, Leases, Taken};
 pub(crate) use self::wait::{Turn, Waiting};

@@ -22,8 +22,15 @@ pub(super) fn report_unreleased(key: Option<&Key>, error: &dyn Display) {
     count("oncely_releases_failed_total");
 }
 
+/// A request was not answered and is not asked after: if it was granted, its key is free once the
+/// lease has expired.
+pub(super) fn report_forgotten(key: Option<&Key>) {
+    tracing::warn!(key = key.map(Key::as_str), "unanswered request not asked after");
+    count("oncely_releases_failed_total");
+}
+
 /// A body succeeded and its outcome could not be stored: a retry may run it again.
-pub(crate) fn report_lost_record(key: &Key, error: &dyn Display) {
+pub(super) fn report_lost_record(key: &Key, error: &dyn Display) {
     tracing::error!(key = key.as_str(), %error, "outcome not recorded, a retry may run again");
     count("oncely_records_lost_total");
 }

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::background::{Background, Completing};
+use super::doubt::Doubts;
 use super::group::Group;
 use super::held::Held;
 use super::line::Lines;
@@ -24,6 +25,7 @@ pub(crate) struct Leases {
     pub(super) lines: Arc<Lines>,
     pub(super) renewer: Renewer,
     pub(super) background: Background,
+    pub(super) doubts: Doubts,
     store_timeout: Duration,
     closing: AtomicBool,
 }
@@ -48,6 +50,7 @@ impl Leases {
             lines: Arc::default(),
             renewer: Renewer::default(),
             background: Background::default(),
+            doubts: Doubts::default(),
             store_timeout,
             closing: AtomicBool::new(false),
         })
@@ -59,32 +62,62 @@ impl Leases {
     /// A request that is dropped on its way, or that takes longer than the store's time limit, goes
     /// on by itself and gives back what it took.
     pub(crate) async fn take(self: &Arc<Self>, claims: &Arc<[Claim]>) -> Result<Taken, Error> {
-        if self.closing.load(Ordering::Acquire) {
-            return Err(Error::new(ErrorKind::ShuttingDown, "the coordinator is shutting down"));
-        }
         self.background.enter()?;
+        // A shutdown waits for whoever has come this far.
+        let _asking = self.background.token();
+        self.check_open()?;
         let request = Arc::clone(self).request(Arc::clone(claims));
         match timeout(self.store_timeout, Completing::new(self, request)).await {
-            Ok(answer) => Ok(answer?),
+            Ok(answer) => {
+                let taken = answer?;
+                // What was granted after the shutdown began is given back by its drop.
+                self.check_open()?;
+                Ok(taken)
+            }
             Err(_) => Err(self.too_late().into()),
         }
     }
 
+    fn check_open(&self) -> Result<(), Error> {
+        if self.closing.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::ShuttingDown, "the coordinator is shutting down"));
+        }
+        Ok(())
+    }
+
     async fn request(self: Arc<Self>, claims: Arc<[Claim]>) -> Result<Taken, StoreError> {
-        let requests: Vec<_> = claims.iter().map(|claim| claim.request.clone()).collect();
         // Counted from before the request is sent: the store cannot have granted it earlier.
         let sent = Instant::now();
-        let answer = match self.store.acquire(&requests).await {
+        let answer = match self.ask(&claims, sent).await {
             // Perhaps only the reply was lost; by law *repeatable* asking again is safe.
             Err(error) if error.kind() == StoreErrorKind::Unavailable => {
-                self.store.acquire(&requests).await
+                self.ask(&claims, sent).await
             }
             answer => answer,
         };
-        Ok(match answer? {
+        if let Err(error) = &answer
+            && error.kind() == StoreErrorKind::Unavailable
+        {
+            self.doubts.add(&self, claims);
+        }
+        answer
+    }
+
+    /// Sends a request once, which was `sent` for the first time then. It is given up after the
+    /// store's time limit or the length of the lease, whichever is longer: until then a late grant
+    /// is still worth giving back.
+    pub(super) async fn ask(
+        self: &Arc<Self>,
+        claims: &[Claim],
+        sent: Instant,
+    ) -> Result<Taken, StoreError> {
+        let requests: Vec<_> = claims.iter().map(|claim| claim.request.clone()).collect();
+        let patience = requests.iter().map(|request| request.lease).max().unwrap_or_default();
+        let answer = timeout(patience.max(self.store_timeout), self.store.acquire(&requests));
+        Ok(match answer.await.unwrap_or_else(|_| Err(self.too_late()))? {
             Acquired::Leases(leases) => {
-                let group = Group::new(leases, &claims, sent);
-                Taken::Held(Held::new(self, group))
+                let group = Group::new(leases, claims, sent);
+                Taken::Held(Held::new(Arc::clone(self), group))
             }
             Acquired::Occupied(occupant) => Taken::Occupied(occupant),
         })
@@ -121,25 +154,27 @@ impl Leases {
     /// Lets what runs come to its end until `deadline`, then stops the rest and gives its keys
     /// back. Returns the keys that were stopped, and those that could not be given back.
     pub(crate) async fn close(self: &Arc<Self>, within: Duration) -> (Vec<Key>, Vec<Key>) {
-        self.closing.store(true, Ordering::Release);
+        self.closing.store(true, Ordering::SeqCst);
         let deadline = Instant::now() + within;
-        let _ = tokio::time::timeout_at(deadline, self.renewer.idle(|_| true)).await;
+        let ends = async {
+            self.renewer.idle(|_| true).await;
+            self.doubts.idle().await;
+        };
+        let _ = timeout_at(deadline, ends).await;
 
         let stopped = self.renewer.stop_all();
         let updates: Vec<_> = stopped.iter().flat_map(|group| group.given_back()).collect();
         let keys = |updates: &[(Lease, Update)]| -> Vec<Key> {
             updates.iter().map(|(lease, _)| lease.key.clone()).collect()
         };
-        let mut unreleased = match self.send(&updates).await {
-            Ok(_) => Vec::new(),
-            Err(_) => keys(&updates),
-        };
+        let told = updates.is_empty() || self.send(&updates).await.is_ok();
+        let mut unreleased = if told { Vec::new() } else { keys(&updates) };
         let grace = deadline.max(Instant::now() + self.store_timeout);
         let ends = async {
             self.renewer.idle(Group::is_ending).await;
             self.background.idle().await;
         };
-        let _ = tokio::time::timeout_at(grace, ends).await;
+        let _ = timeout_at(grace, ends).await;
         let unheard = self.renewer.held(Group::is_ending);
         unreleased.extend(unheard.iter().flat_map(|g| g.leases()).map(|lease| lease.key.clone()));
         (keys(&updates), unreleased)

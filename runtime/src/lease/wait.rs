@@ -96,7 +96,7 @@ impl<'a> Waiting<'a> {
         };
         let mut pause = self.pause.mul_f64(0.75 + fastrand::f64() / 2.0);
         if let RecordState::InProgress { remaining } = occupant.state {
-            pause = pause.min(remaining + PAST_EXPIRY);
+            pause = pause.min(remaining.saturating_add(PAST_EXPIRY));
         }
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         let next_look = Instant::now() + pause;

@@ -26,6 +26,7 @@ pub struct LockGuard {
 
 impl LockGuard {
     pub(crate) fn new(held: Held, key: Key) -> Self {
+        held.group().hand_out();
         Self { held, key }
     }
 

@@ -36,7 +36,7 @@ pub(crate) async fn run<T, E, F>(
 where
     F: Future<Output = Result<T, E>>,
 {
-    let held = match acquire(leases, plan).await {
+    let mut held = match acquire(leases, plan).await {
         Ok(held) => held,
         Err(error) if plan.runs_without(&error) => {
             report_unprotected(&plan.key, &error);
@@ -49,15 +49,11 @@ where
     let call = held.call(OPERATION, &plan.key, Downstream::PerHolder);
     let ended = match held.run(&call, body).await {
         Ok(ended) => ended,
-        Err(Lost) => {
-            call.set_recorded(false);
-            return Err(Error::lease_lost(&plan.key).into());
-        }
+        Err(Lost) => return Err(Error::lease_lost(&plan.key).into()),
     };
     // The body is done, and its value stands; a release that fails leaves the lease to expire and
     // is reported, and a lease that was lost meanwhile is too.
-    let settled = held.release().await;
-    call.set_recorded(matches!(settled, Settled::Applied));
+    let (Settled::Applied | Settled::Lost | Settled::Unknown(_)) = held.release().await;
     ended.map_err(Failure::Body)
 }
 

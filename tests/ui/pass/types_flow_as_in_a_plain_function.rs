@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use oncely::{Coordinator, Error, KeyPart, idempotent, with_lock};
 
-#[with_lock(key = "coerced")]
+#[with_lock(key = "coerced", constant)]
 pub async fn coerced(text: bool) -> Result<Box<dyn Debug + Send>, Error> {
     fn item() {}
     item();
@@ -16,7 +16,7 @@ pub async fn coerced(text: bool) -> Result<Box<dyn Debug + Send>, Error> {
     Ok(Box::new(1))
 }
 
-#[with_lock(key = "closure")]
+#[with_lock(key = "closure", constant)]
 pub async fn closure<'a>(x: &'a str) -> Result<Box<dyn Fn(&str) -> usize + 'a>, Error> {
     Ok(Box::new(move |y| y.len() + x.len()))
 }

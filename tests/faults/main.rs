@@ -1,0 +1,8 @@
+//! Real processes that die, stop and race on one file.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "tests may panic")]
+
+mod child;
+mod crashes;
+mod kills;
+mod pauses;
+mod storm;
