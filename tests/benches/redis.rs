@@ -31,13 +31,13 @@ const TAKE: &str = "
     local last = redis.call('GET', KEYS[1])
     redis.call('SET', KEYS[1], '3613285916672001')
     redis.call('SET', KEYS[2], '1 p r 3613285916672001 1 1764151230000 1764151200000 - -\\n'
-      .. ARGV[2], 'PX', 86460000)
+      .. ARGV[3], 'PX', ARGV[2])
     return {0, 3613285916672001, 1}";
 const GIVE: &str = "
     local time = redis.call('TIME')
     redis.call('GET', KEYS[1])
     redis.call('SET', KEYS[1], '1 f r 3613285916672001 1 1764151230000 1764151200000 - -\\n'
-      .. ARGV[4], 'PX', 60000)
+      .. ARGV[5], 'PX', ARGV[4])
     return {1}";
 const READ: &str = "
     local time = redis.call('TIME')
@@ -64,14 +64,14 @@ impl Floor {
     async fn take(&self, script: usize, name: &str) -> Vec<redis::Value> {
         let mut call = redis::cmd("EVALSHA");
         call.arg(&self.names[script]).arg(2).arg("floor:last_token").arg(name);
-        call.arg(60_000).arg([7; 16].as_slice()).arg("").arg("r");
+        call.arg(60_000).arg(86_460_000).arg([7; 16].as_slice()).arg("").arg("r");
         call.query_async(&mut self.connection.clone()).await.unwrap()
     }
 
     async fn give(&self, script: usize, name: &str, outcome: &[u8]) -> Vec<redis::Value> {
         let mut call = redis::cmd("EVALSHA");
         call.arg(&self.names[script]).arg(1).arg(name);
-        call.arg(3_613_285_916_672_001_u64).arg("f").arg(0).arg(outcome);
+        call.arg(3_613_285_916_672_001_u64).arg("f").arg(0).arg(60_000).arg(outcome);
         call.query_async(&mut self.connection.clone()).await.unwrap()
     }
 

@@ -1,22 +1,22 @@
 -- Takes every key, or none and says which is occupied.
 --
 -- KEYS: the counter of tokens, then the keys to take.
--- ARGV: for each key the lease in ms, the attempt's id, the fingerprint or nothing, and the choice
--- for interruptions (`r` or `h`; in upper case if the request resolves them). Then, in tests, how
--- many ms to move the clock.
+-- ARGV: for each key the lease in ms, for how many ms the record is kept unless it is held back, the
+-- attempt's id, the fingerprint or nothing, and the choice for interruptions (`r` or `h`; in upper
+-- case if the request resolves them). Then, in tests, how many ms to move the clock.
 -- Answers {0, token, attempt, …}, or {i, now, record} if the i-th key is occupied, or {-1, i} if
 -- its record cannot be understood, or {-2} if the counter cannot.
 
 local count = #KEYS - 1
-local now, micros = clock(ARGV[4 * count + 1])
+local now, micros = clock(ARGV[5 * count + 1])
 local answer = { 0 }
 -- Of each key: what to write, for a new lease without its beginning up to the token.
 local values, choices = {}, {}
 local highest, new = 0, 0
 
 for i = 1, count do
-  local at = 4 * i - 3
-  local lease, id, print, choice = ARGV[at] + 0, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  local at = 5 * i - 4
+  local lease, id, print, choice = ARGV[at] + 0, ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
   local resolves = choice == 'R' or choice == 'H'
   if resolves then choice = string.lower(choice) end
   local attempt, note, again = 1, '-', false
@@ -52,13 +52,13 @@ for i = 1, count do
     answer[2 * i + 1] = attempt
     local has_print = 'f'
     if print == '' then has_print = '-' end
-    values[i] = string.format(' %.0f %.0f %.0f %s %s\n', attempt, now + lease, now, note, has_print)
+    values[i] = ' ' .. attempt .. string.format(' %.0f %.0f %s %s\n', now + lease, now, note, has_print)
       .. id .. print
   end
   choices[i] = choice
 end
 
-local token = 0
+local token, text = 0, ''
 if new > 0 then
   local last = redis.call('GET', KEYS[1])
   if last and not string.find(last, '^%d+$') then return { -2 } end
@@ -66,16 +66,18 @@ if new > 0 then
   -- No two scripts run within one microsecond, and none grants two keys in it.
   token = math.max((last or 0) + 1, highest + 1, micros * 2)
   if token >= LIMIT - new then return { -2 } end
-  redis.call('SET', KEYS[1], token + new - 1)
+  text = string.format('%.0f', token + new - 1)
+  redis.call('SET', KEYS[1], text)
 end
 
 for i = 1, count do
   local value, choice = values[i], choices[i]
   if not answer[2 * i] then
     answer[2 * i] = token
-    value = string.format('1 p %s %.0f', choice, token) .. value
+    if new > 1 then text = string.format('%.0f', token) end
+    value = '1 p ' .. choice .. ' ' .. text .. value
     token = token + 1
   end
-  hold(KEYS[i + 1], value, choice, ARGV[4 * i - 3])
+  hold(KEYS[i + 1], value, choice, ARGV[5 * i - 3])
 end
 return answer

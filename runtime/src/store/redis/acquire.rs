@@ -5,7 +5,7 @@ use redis::{Cmd, Value};
 use super::error::Failure;
 use super::layout::decode;
 use super::script::{Script, TOKENS, millis};
-use crate::store::record::{Record, Standing};
+use crate::store::record::{ABANDONED, Record, Standing};
 use crate::store::{Acquired, Fingerprint, Lease, LeaseRequest, OnInterrupted, Token};
 
 /// The call that takes every key, or none.
@@ -25,6 +25,7 @@ pub(super) fn command(sha: &str, requests: &[LeaseRequest], offset: i64) -> Cmd 
         };
         command
             .arg(millis(request.lease))
+            .arg(millis(request.lease.saturating_add(ABANDONED)))
             .arg(request.attempt_id.as_bytes().as_slice())
             .arg(fingerprint.as_ref().map_or(&[][..], <[u8; Fingerprint::BYTES]>::as_slice))
             .arg(choice);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, ConnectionAddr, ConnectionInfo, PushInfo, Value};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::futures::OwnedNotified;
 use tokio::task::AbortHandle;
@@ -59,8 +59,9 @@ impl Link {
                     MultiplexedConnection::new_with_config(settings, stream, config).await?;
                 (connection, runtime.spawn(drive(driver, ending)))
             }
+            #[cfg(unix)]
             ConnectionAddr::Unix(path) => {
-                let stream = UnixStream::connect(path).await?;
+                let stream = tokio::net::UnixStream::connect(path).await?;
                 let (connection, driver) =
                     MultiplexedConnection::new_with_config(settings, stream, config).await?;
                 (connection, runtime.spawn(drive(driver, ending)))

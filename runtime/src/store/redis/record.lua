@@ -2,10 +2,6 @@
 -- `../record.rs`; every number stays below 2^53, where doubles are exact.
 
 local LIMIT = 9007199254740992 -- 2^53
-local TOMBSTONE = 60000 -- ms
-local ABANDONED = 86400000 -- ms
--- An outcome that is over is over by its record; the server may delete it a little later.
-local SPARE = 1000 -- ms
 
 -- Milliseconds and microseconds since 1970 by the server's clock, which only tests move.
 local function clock(offset)
@@ -34,12 +30,12 @@ local function parse(raw)
   return state, choice, token, attempt, expires, note, lease_at, after_lease, note_at, print_at, ends
 end
 
--- Writes a record in progress. Who vanishes leaves it behind for a day, or until it is resolved.
-local function hold(key, value, choice, lease)
+-- Writes a record whose holder may vanish, or did: it is kept so long, or until it is resolved.
+local function hold(key, value, choice, keep)
   if choice == 'h' then
     redis.call('SET', key, value)
   else
-    redis.call('SET', key, value, 'PX', lease + ABANDONED)
+    redis.call('SET', key, value, 'PX', keep)
   end
 end
 

@@ -47,16 +47,3 @@ const LONGEST: i64 = 1 << 52;
 pub(super) fn millis(duration: Duration) -> i64 {
     record::millis(duration).min(LONGEST)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_scripts_keep_records_as_long_as_every_store_does() {
-        for (name, length) in [("TOMBSTONE", record::TOMBSTONE), ("ABANDONED", record::ABANDONED)] {
-            let line = format!("local {name} = {} -- ms\n", length.as_millis());
-            assert!(Script::Update.text().contains(&line), "{line}");
-        }
-    }
-}

@@ -2,16 +2,17 @@
 --
 -- KEYS: the key of each update.
 -- ARGV: for each update the token, what to do (`r` renew, `f` release, `i` interrupt, or the code of
--- the outcome to complete with), for how many ms, and the outcome's bytes. Then, in tests, how many
--- ms to move the clock.
+-- the outcome to complete with), for how many ms, for how many the record is kept (a record in
+-- progress or interrupted, unless it is held back), and the outcome's bytes. Then, in tests, how
+-- many ms to move the clock.
 -- Answers for each update 1 if it stands, 0 if the lease is lost, -1 if the record cannot be
 -- understood.
 
-local now = clock(ARGV[4 * #KEYS + 1])
+local now = clock(ARGV[5 * #KEYS + 1])
 local answers = {}
 
 for i = 1, #KEYS do
-  local at = 4 * i - 3
+  local at = 5 * i - 4
   local key, what = KEYS[i], ARGV[at + 1]
   local raw = redis.pcall('GET', key)
   if type(raw) == 'table' then
@@ -31,24 +32,23 @@ for i = 1, #KEYS do
       local stands = state == what or (state == 'c' and tonumber(what))
       answers[i] = stands and 1 or 0
     elseif what == 'r' then
-      local lease = ARGV[at + 2] + 0
-      hold(key, extended(raw, lease_at, after_lease, now + lease), choice, lease)
+      local renewed = extended(raw, lease_at, after_lease, now + ARGV[at + 2])
+      hold(key, renewed, choice, ARGV[at + 3])
       answers[i] = 1
     else
-      local length = ARGV[at + 2] + 0
+      local keep = ARGV[at + 3]
       local print = string.sub(raw, print_at, ends - 1)
       local has_print = 'f'
       if print == '' or what == 'f' then has_print = '-' end
+      local head = choice .. ' ' .. token .. ' ' .. attempt
+        .. string.format(' %.0f %.0f ', now + ARGV[at + 2], now)
       if what == 'f' then
-        redis.call('SET', key, string.format('1 f %s %s %.0f %.0f %.0f - -\n', choice, token,
-          attempt, now, now), 'PX', TOMBSTONE)
+        redis.call('SET', key, '1 f ' .. head .. '- -\n', 'PX', keep)
       elseif what == 'i' then
-        hold(key, string.format('1 i %s %s %.0f %.0f %.0f - %s\n', choice, token, attempt, now, now,
-          has_print) .. print, choice, 0)
+        hold(key, '1 i ' .. head .. '- ' .. has_print .. '\n' .. print, choice, keep)
       else
-        redis.call('SET', key, string.format('1 c %s %s %.0f %.0f %.0f %s %s\n', choice, token,
-          attempt, now + length, now, what, has_print) .. print .. ARGV[at + 3],
-          'PX', length + SPARE)
+        redis.call('SET', key, '1 c ' .. head .. what .. ' ' .. has_print .. '\n' .. print
+          .. ARGV[at + 4], 'PX', keep)
       end
       if note == 'w' then
         -- A hint: who may not publish may still give back.

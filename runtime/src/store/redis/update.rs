@@ -1,10 +1,16 @@
 //! Changing records: the arguments of the script, and what its answer means.
 
+use std::time::Duration;
+
 use redis::{Cmd, Value};
 
 use super::error::Failure;
 use super::script::{Script, millis};
+use crate::store::record::{ABANDONED, TOMBSTONE};
 use crate::store::{Lease, Update, Updated};
+
+/// An outcome that is over is over by its record; the server may delete it a little later.
+const SPARE: Duration = Duration::from_secs(1);
 
 /// The call that applies every update for itself.
 pub(super) fn command(sha: &str, updates: &[(Lease, Update)], offset: i64) -> Cmd {
@@ -14,14 +20,25 @@ pub(super) fn command(sha: &str, updates: &[(Lease, Update)], offset: i64) -> Cm
     }
     for (lease, update) in updates {
         command.arg(lease.token.value());
-        match update {
-            Update::Renew { lease } => command.arg("r").arg(millis(*lease)).arg(""),
-            Update::Complete { outcome, retention } => {
-                command.arg(outcome.code()).arg(millis(*retention)).arg(outcome.payload())
+        let (length, kept, outcome) = match update {
+            Update::Renew { lease } => {
+                command.arg("r");
+                (*lease, lease.saturating_add(ABANDONED), &[][..])
             }
-            Update::Release => command.arg("f").arg(0).arg(""),
-            Update::Interrupt => command.arg("i").arg(0).arg(""),
+            Update::Complete { outcome, retention } => {
+                command.arg(outcome.code());
+                (*retention, retention.saturating_add(SPARE), outcome.payload())
+            }
+            Update::Release => {
+                command.arg("f");
+                (Duration::ZERO, TOMBSTONE, &[][..])
+            }
+            Update::Interrupt => {
+                command.arg("i");
+                (Duration::ZERO, ABANDONED, &[][..])
+            }
         };
+        command.arg(millis(length)).arg(millis(kept)).arg(outcome);
     }
     Script::end(&mut command, offset);
     command
