@@ -60,9 +60,11 @@ fn an_end_anywhere_is_survived() {
 /// What is no option's value is shown where it stands, however long it is.
 #[test]
 fn a_long_row_of_ranges_takes_no_time() {
-    let ranges = ".. ".repeat(40);
-    let options: TokenStream =
-        format!("wait = key = {ranges} 1, coordinator = {ranges} 1").parse().unwrap();
+    // Found by the fuzzer.
+    let (long, short) = (".. ".repeat(27), ".. ".repeat(7));
+    let attributes = "#[idempotent] ".repeat(7);
+    let text = format!("on_store_error = key = {long} wait = {short} {attributes} \"24h\"");
+    let options: TokenStream = text.parse().unwrap();
     let start = Instant::now();
     expand(&options, &"async fn f(a: u8) -> Result<u8, E> { a }".parse().unwrap());
     assert!(start.elapsed() < Duration::from_secs(5));
