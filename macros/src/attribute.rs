@@ -1,6 +1,6 @@
 //! The whole way of an attribute, phase by phase: tokens in, tokens out.
 
-use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::quote;
 use syn::token::Paren;
 use syn::{Attribute, MacroDelimiter, Meta, MetaList};
@@ -38,13 +38,6 @@ pub(crate) fn attribute(kind: Kind, options: TokenStream, item: TokenStream) -> 
         return item;
     }
     let mut problems = Problems::default();
-    if fragments(&options).max(fragments(&without_body(&item))) > MOST_FRAGMENTS {
-        let place = Ident::new(kind.name(), Span::call_site());
-        let what = format!("fragments of macros are nested too deeply for `#[{place}]`");
-        problems.report(place, what, "pass them on as `tt`, which does not nest");
-        let problems = problems.into_tokens();
-        return quote!(#problems #item);
-    }
     let mut function = match parse::item::function(item.clone()) {
         Ok(function) => function,
         Err(error) => {
@@ -60,29 +53,6 @@ pub(crate) fn attribute(kind: Kind, options: TokenStream, item: TokenStream) -> 
         let function = expand::untouched(&function);
         quote!(#problems #function)
     })
-}
-
-/// How deep the invisible groups may nest in which `macro_rules!` macros pass fragments on. The
-/// parser reads each of them twice, and what is inside again twice.
-const MOST_FRAGMENTS: usize = 12;
-
-fn fragments(tokens: &TokenStream) -> usize {
-    let depth = |token| match token {
-        TokenTree::Group(group) => {
-            usize::from(group.delimiter() == Delimiter::None) + fragments(&group.stream())
-        }
-        TokenTree::Ident(_) | TokenTree::Punct(_) | TokenTree::Literal(_) => 0,
-    };
-    tokens.clone().into_iter().map(depth).max().unwrap_or_default()
-}
-
-/// A function up to its body, which stays unread.
-fn without_body(item: &TokenStream) -> TokenStream {
-    let is_body = |token: &TokenTree| match token {
-        TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
-        TokenTree::Ident(_) | TokenTree::Punct(_) | TokenTree::Literal(_) => false,
-    };
-    item.clone().into_iter().take_while(|token| !is_body(token)).collect()
 }
 
 /// A function whose signature cannot be read yet gets the parser's own words.

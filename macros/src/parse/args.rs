@@ -69,7 +69,22 @@ fn assigned(input: ParseStream<'_>, name: &Ident, problems: &mut Problems) -> sy
         problems.report(name, what, format_args!("write `{name} = …`, or leave it out"));
         return Ok(Value::Unreadable);
     }
-    Ok(Value::Is(input.parse()?))
+    let start = input.fork();
+    let expr = input.parse()?;
+    Ok(Value::Is(match expr {
+        Expr::Lit(_) | Expr::Path(_) | Expr::Array(_) | Expr::Group(_) => expr,
+        // Nobody looks into the others, and to print some of them takes syn minutes.
+        _ => Expr::Verbatim(between(&start, input)?),
+    }))
+}
+
+/// The tokens from one place to a later one.
+fn between(start: ParseStream<'_>, end: ParseStream<'_>) -> syn::Result<TokenStream> {
+    let mut tokens = Vec::new();
+    while start.cursor() != end.cursor() && !start.is_empty() {
+        tokens.push(start.parse::<TokenTree>()?);
+    }
+    Ok(tokens.into_iter().collect())
 }
 
 fn list(input: ParseStream<'_>) -> syn::Result<Value> {
