@@ -49,6 +49,19 @@ for_every_store! {
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::StoreUnavailable);
     }
 
+    async fn a_grant_that_outlasts_its_lease_refuses_and_is_given_back(fixture: Fixture) {
+        let oncely = fixture.coordinator();
+        fixture.store().once(Call::Acquire, StoreFault::Delay(ms(300)));
+        let ran = Counter::default();
+        let refused = pay(&oncely, "42").lease(ms(200)).run(counted(&ran)).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::StoreUnavailable);
+        soon(fixture.store().called(Call::Release, 1)).await;
+        assert_eq!(ran.count(), 0);
+        let next = pay(&fixture.elsewhere(), "42");
+        let next = next.run(|call| async move { Ok::<_, Error>(call.attempt()) });
+        assert_eq!(next.await.unwrap().into_value(), 1);
+    }
+
     async fn a_grant_that_comes_too_late_is_given_back(fixture: Fixture) {
         let oncely = fixture.build(Coordinator::builder().store_timeout(ms(300)));
         fixture.store().once(Call::Acquire, StoreFault::Delay(ms(500)));

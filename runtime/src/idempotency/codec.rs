@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, Error as _};
 
+use crate::lease::report_unstored;
 use crate::model::{Error, Key, MAX_OUTCOME_BYTES, StoredOutcome, survives_null};
 
 /// What the outcomes of a call are, and how they are stored.
@@ -47,7 +48,7 @@ impl<T, E> Outcomes<T, E> {
         match catch_unwind(AssertUnwindSafe(|| self.encoded(key, ended))) {
             Ok(outcome) => (outcome, None),
             Err(panic) => {
-                tracing::error!(key = key.as_str(), "storing the outcome panicked");
+                report_unstored(key, &"its serialization panicked");
                 (Some(StoredOutcome::Absent), Some(panic))
             }
         }
@@ -65,7 +66,7 @@ impl<T, E> Outcomes<T, E> {
         };
         // Too large, or not to be brought back: the call is complete all the same.
         Some(encoded.unwrap_or_else(|error| {
-            tracing::error!(key = key.as_str(), %error, "outcome not stored, it will not replay");
+            report_unstored(key, &error);
             StoredOutcome::Absent
         }))
     }

@@ -14,6 +14,6 @@ mod wait;
 pub use self::call::{Call, current};
 pub(crate) use self::call::{Downstream, Frame};
 pub(crate) use self::held::{Held, Lost, Settled};
-pub(crate) use self::report::report_unprotected;
+pub(crate) use self::report::{report_unprotected, report_unstored};
 pub(crate) use self::take::{Claim, Leases, Taken};
 pub(crate) use self::wait::{Turn, Waiting};

@@ -35,6 +35,12 @@ pub(super) fn report_lost_record(key: &Key, error: &dyn Display) {
     count("oncely_records_lost_total");
 }
 
+/// A body succeeded and its outcome cannot be stored: the call is complete, and will not replay.
+pub(crate) fn report_unstored(key: &Key, error: &dyn Display) {
+    tracing::error!(key = key.as_str(), %error, "outcome not stored, it will not replay");
+    count("oncely_outcomes_not_stored_total");
+}
+
 /// A body runs without protection, because its caller asked for that when the store is down.
 pub(crate) fn report_unprotected(key: &Key, error: &dyn Display) {
     tracing::error!(key = key.as_str(), %error, "store unavailable, running unprotected");

@@ -70,9 +70,18 @@ impl Leases {
         match timeout(self.store_timeout, Completing::new(self, request)).await {
             Ok(answer) => {
                 let taken = answer?;
-                // What was granted after the shutdown began is given back by its drop.
+                // What was granted too late, for us or for the lease, is given back by its drop.
                 self.check_open()?;
-                Ok(taken)
+                match taken {
+                    Taken::Held(held) if held.group().remaining().is_zero() => {
+                        Err(StoreError::new(
+                            StoreErrorKind::Unavailable,
+                            "the store took longer to grant the lease than the lease lasts",
+                        )
+                        .into())
+                    }
+                    taken => Ok(taken),
+                }
             }
             Err(_) => Err(self.too_late().into()),
         }
