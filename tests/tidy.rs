@@ -133,6 +133,31 @@ fn no_test_is_skipped() {
     assert!(broken.is_empty(), "ignored tests, which nobody runs:\n{}", broken.join("\n"));
 }
 
+#[test]
+fn what_the_docs_say_of_mistakes_is_what_the_compiler_says() {
+    let said: String = fs::read_dir(root().join("tests/ui/fail"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "stderr"))
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let docs = read(Path::new("macros/src/lib.rs"));
+    let rows = docs.lines().scan(false, |in_table, line| {
+        *in_table =
+            line.starts_with("/// |") && (*in_table || line.ends_with("| the compiler says |"));
+        Some(in_table.then_some(line))
+    });
+    let messages: Vec<_> = rows
+        .flatten()
+        .filter_map(|row| row.strip_suffix(" |")?.rsplit_once(" | "))
+        .map(|(_, message)| message)
+        .filter(|message| *message != "the compiler says")
+        .collect();
+    assert!(messages.len() > 30, "the tables of mistakes were not found");
+    let unheard: Vec<_> = messages.iter().filter(|message| !said.contains(**message)).collect();
+    assert!(unheard.is_empty(), "no UI case shows this: {unheard:#?}");
+}
+
 /// Paths from the root of the workspace, where `read` looks for them.
 fn rust_files(folder: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();

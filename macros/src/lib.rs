@@ -175,6 +175,38 @@ use crate::attribute::{Kind, attribute};
 /// that is the lint by which a macro can warn.
 ///
 /// `tx = …` and `begin(tx = …)` are reserved for stores of SQL databases, and do not compile yet.
+///
+/// # What does not compile
+///
+/// | written | the compiler says |
+/// |---|---|
+/// | `key = "pay:<order_di>"` | `<order_di>` is not an argument of `pay` |
+/// | `key = "<shop><order>"` | nothing separates `<shop>` from `<order>` |
+/// | `key = "order:<id"` | `<id` is never closed |
+/// | `key = "nightly"` | this key never varies, so `constant` would run once and for all |
+/// | `key = "price:<price>"` with an `f64` | `f64` cannot be part of a key |
+/// | no key, and a client among the arguments | `Client` cannot take part in the fingerprint of the call |
+/// | `skip(clok)` | `clok` is not an argument of `unknown` |
+/// | `key = "<id>", skip(id)` | `id` is skipped, and `key` uses it |
+/// | `key = format!("order:{id}")` | `key` takes a string literal, as it is checked while compiling |
+/// | `retention = "0h"` | `retention` cannot be zero: an outcome that is forgotten at once is never replayed |
+/// | `lease = "2m", max_hold = "1m"` | the lease (2m) is longer than `max_hold` (1m) |
+/// | `wait = "30"` | `wait` has no unit |
+/// | `remember_errors` with an `E` that is not serializable | `PayError` cannot be stored, so `remember_errors` could not replay it |
+/// | `on_interrupted = "holt"` | `holt` is not a choice of `on_interrupted` |
+/// | `on_store_error = "ignore"` | `ignore` is not a choice of `on_store_error` |
+/// | `detached` with `name: &str` | `name` is borrowed, and `detached` is set |
+/// | `scope = "<nobody>"` | `<nobody>` is not an argument of `pay` |
+/// | two coordinators on one function | the two attributes name different coordinators |
+/// | `ttl = "1h"` | `ttl` is not an option of `#[idempotent]` |
+/// | `fn` without `async` | `pay` is not `async` |
+/// | `-> String` | a protected function returns a `Result`, and `String` is none |
+/// | `-> Result<Receipt, …>` that is not serializable | `Receipt` cannot be stored, so a repeated call could not return it |
+/// | `-> Result<…, PayError>` without the `From` | `PayError` cannot carry a refusal: it lacks `From<oncely::Error>` |
+/// | `cart: &mut Vec<u64>` | `cart` is `&mut`: a replay could not repeat what is done to it |
+/// | `tx = tx` | `tx` needs an SQL store, which this release does not have yet |
+///
+/// Each says below what to write instead, and all mistakes of a function come in one go.
 #[proc_macro_attribute]
 pub fn idempotent(
     options: proc_macro::TokenStream,
@@ -247,6 +279,21 @@ pub fn idempotent(
 ///     Ok(())
 /// }
 /// ```
+///
+/// # What does not compile
+///
+/// What [`macro@idempotent`] says of templates, durations and signatures, and:
+///
+/// | written | the compiler says |
+/// |---|---|
+/// | nothing | `#[with_lock]` needs to know what to lock |
+/// | `key` and `keys` | `key` and `keys` are both set |
+/// | `keys = "order:<id>"` | `keys` is a list of templates |
+/// | `key = "<id>", constant` | `constant` is set, and the key names an argument |
+/// | `on_busy = "skpi"` | `skpi` is not a choice of `on_busy` |
+/// | `on_busy = "skip"` on `Result<u64, …>` | `on_busy = "skip"` has nothing to return: `u64` is not an `Option` |
+/// | `retention = "1h"` | `retention` is not an option of `#[with_lock]` |
+/// | two of them on one function | `#[with_lock]` stands twice on one function |
 #[proc_macro_attribute]
 pub fn with_lock(
     options: proc_macro::TokenStream,
