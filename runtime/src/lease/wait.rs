@@ -1,10 +1,9 @@
 //! Waiting for an occupied key: acquiring again when it may be free, which is also the takeover.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
