@@ -1,7 +1,13 @@
 //! Duplicates while the first call runs.
 
-use oncely::testing::Call;
-use oncely::{Error, ErrorKind, Outcome};
+use std::sync::Arc;
+
+use oncely::store::memory::MemoryStore;
+use oncely::store::{
+    Acquired, BoxFuture, Key, Lease, LeaseRequest, Store, StoreError, Update, Updated,
+};
+use oncely::testing::{Call, FaultyStore};
+use oncely::{Coordinator, Error, ErrorKind, Outcome};
 use oncely_tests::{Counter, Stage, for_every_store, ms, secs, soon};
 use tokio::time::{Instant, timeout};
 
@@ -174,4 +180,43 @@ for_every_store! {
 async fn oncely_error() -> Error {
     let empty = oncely::Coordinator::connect("memory:").await.unwrap().lock("");
     empty.acquire().await.unwrap_err()
+}
+
+/// A store whose hint is always there already, as one does that cannot subscribe.
+#[derive(Debug)]
+struct Hasty(FaultyStore);
+
+impl Store for Hasty {
+    fn acquire<'a>(
+        &'a self,
+        requests: &'a [LeaseRequest],
+    ) -> BoxFuture<'a, Result<Acquired, StoreError>> {
+        self.0.acquire(requests)
+    }
+
+    fn update<'a>(
+        &'a self,
+        updates: &'a [(Lease, Update)],
+    ) -> BoxFuture<'a, Result<Vec<Updated>, StoreError>> {
+        self.0.update(updates)
+    }
+
+    fn changed<'a>(&'a self, _key: &'a Key) -> BoxFuture<'a, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+#[tokio::test]
+async fn a_hint_that_is_always_there_does_not_make_a_waiter_ask_without_a_pause() {
+    let store = FaultyStore::new(Arc::new(MemoryStore::new()));
+    let holder = Coordinator::new(store.clone());
+    let waiter = Coordinator::new(Hasty(store.clone()));
+    let guard = holder.lock("order").acquire().await.unwrap();
+    let before = store.count(Call::Acquire);
+    let refused = soon(waiter.lock("order").wait(ms(300)).acquire()).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::LockBusy);
+    // Pauses of 2, 4, 8 … 100 ms, and a look between two of them.
+    let asked = store.count(Call::Acquire) - before;
+    assert!(asked < 20, "asked {asked} times");
+    guard.release().await.unwrap();
 }

@@ -90,6 +90,9 @@ impl<'a> Waiting<'a> {
 
     /// At the head of the line: waits for a hint, for the lease's end, or for the next look.
     async fn look_out(&mut self, occupant: &Occupant, deadline: Instant) -> Turn {
+        if self.hint.as_ref().is_some_and(|hint| hint.fired) {
+            self.hint = Some(Hint::subscribe(self.leases, &occupant.key).await);
+        }
         let (Some(place), Some(hint)) = (&self.place, &mut self.hint) else {
             return Turn::Again;
         };
@@ -103,7 +106,8 @@ impl<'a> Waiting<'a> {
             biased;
             occupant = place.answered() => return Turn::Answered(occupant),
             () = place.freed() => {}
-            () = hint.changed() => {}
+            // One that is there at once says nothing, and would make this a loop without a pause.
+            () = hint.changed(), if !hint.fired => {}
             () = sleep_until(next_look.min(deadline)) => {
                 if next_look >= deadline {
                     return Turn::TimedOut;
@@ -120,6 +124,7 @@ impl<'a> Waiting<'a> {
 /// A subscription to the store's hint that outlives one look.
 struct Hint {
     changed: BoxFuture<'static, ()>,
+    /// It has come; it must not be waited for again.
     fired: bool,
 }
 
@@ -134,9 +139,7 @@ impl Hint {
     }
 
     async fn changed(&mut self) {
-        if !self.fired {
-            self.changed.as_mut().await;
-            self.fired = true;
-        }
+        self.changed.as_mut().await;
+        self.fired = true;
     }
 }

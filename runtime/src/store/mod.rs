@@ -83,7 +83,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Vec<Updated>, StoreError>>;
 
     /// Resolves when `key` may have changed since this was called. A hint that shortens waiting;
-    /// the default never resolves. A store that has one subscribes before it returns the future.
+    /// the default never resolves. A store that has one subscribes before it returns the future;
+    /// a future that is ready at once is taken for no hint.
     fn changed<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, ()> {
         let _ = key;
         Box::pin(pending())
