@@ -48,7 +48,7 @@ pub(crate) async fn run<T, E, F>(
 where
     F: Future<Output = Result<T, E>>,
 {
-    let mut waiting = Waiting::new(leases);
+    let mut waiting = Waiting::new(leases, &plan.claims);
     let mut answer = None;
     loop {
         let occupant = match answer.take() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::line::Place;
-use super::take::Leases;
+use super::take::{Claim, Leases};
 use crate::model::{Key, Occupant, RecordState};
 use crate::store::BoxFuture;
 
@@ -21,6 +21,7 @@ const PAST_EXPIRY: Duration = Duration::from_millis(1);
 /// One caller's wait, over as many looks as it takes.
 pub(crate) struct Waiting<'a> {
     leases: &'a Arc<Leases>,
+    claims: &'a Arc<[Claim]>,
     since: Instant,
     place: Option<Place>,
     hint: Option<Hint>,
@@ -38,9 +39,9 @@ pub(crate) enum Turn {
 }
 
 impl<'a> Waiting<'a> {
-    pub(crate) fn new(leases: &'a Arc<Leases>) -> Self {
+    pub(crate) fn new(leases: &'a Arc<Leases>, claims: &'a Arc<[Claim]>) -> Self {
         let since = Instant::now();
-        Self { leases, since, place: None, hint: None, pause: FIRST_PAUSE }
+        Self { leases, claims, since, place: None, hint: None, pause: FIRST_PAUSE }
     }
 
     /// How long the caller has waited.
@@ -84,14 +85,14 @@ impl<'a> Waiting<'a> {
             () = place.head() => {}
             () = sleep_until(deadline) => return Turn::TimedOut,
         }
-        self.hint = Some(Hint::subscribe(self.leases, key).await);
+        self.hint = Some(Hint::subscribe(self.leases, self.claims, key).await);
         Turn::Again
     }
 
     /// At the head of the line: waits for a hint, for the lease's end, or for the next look.
     async fn look_out(&mut self, occupant: &Occupant, deadline: Instant) -> Turn {
         if self.hint.as_ref().is_some_and(|hint| hint.fired) {
-            self.hint = Some(Hint::subscribe(self.leases, &occupant.key).await);
+            self.hint = Some(Hint::subscribe(self.leases, self.claims, &occupant.key).await);
         }
         let (Some(place), Some(hint)) = (&self.place, &mut self.hint) else {
             return Turn::Again;
@@ -115,7 +116,7 @@ impl<'a> Waiting<'a> {
             }
         }
         if hint.fired {
-            self.hint = Some(Hint::subscribe(self.leases, &occupant.key).await);
+            self.hint = Some(Hint::subscribe(self.leases, self.claims, &occupant.key).await);
         }
         Turn::Again
     }
@@ -130,10 +131,15 @@ struct Hint {
 
 impl Hint {
     /// Subscribed when this resolves, which it does at once.
-    async fn subscribe(leases: &Arc<Leases>, key: &Key) -> Self {
-        let (store, key) = (Arc::clone(&leases.store), key.clone());
-        let mut changed: BoxFuture<'static, ()> =
-            Box::pin(async move { store.changed(&key).await });
+    async fn subscribe(leases: &Arc<Leases>, claims: &Arc<[Claim]>, key: &Key) -> Self {
+        let (store, claims, key) = (Arc::clone(&leases.store), Arc::clone(claims), key.clone());
+        let mut changed: BoxFuture<'static, ()> = Box::pin(async move {
+            match &*claims {
+                [claim] if claim.request.key == key => store.wait(&claim.request).await,
+                // Of several keys the store cannot give one without the others.
+                _ => store.changed(&key).await,
+            }
+        });
         let fired = poll_fn(|context| Poll::Ready(changed.as_mut().poll(context).is_ready())).await;
         Self { changed, fired }
     }

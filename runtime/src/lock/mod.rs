@@ -59,7 +59,7 @@ where
 
 /// Takes all keys, waiting for those that others hold.
 pub(crate) async fn acquire(leases: &Arc<Leases>, plan: &Plan) -> Result<Held, Error> {
-    let mut waiting = Waiting::new(leases);
+    let mut waiting = Waiting::new(leases, &plan.claims);
     loop {
         let busy = match leases.take(&plan.claims).await.map_err(|e| e.about(&plan.key))? {
             Taken::Held(held) => return Ok(held),

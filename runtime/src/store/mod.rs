@@ -89,6 +89,16 @@ pub trait Store: Debug + Send + Sync + 'static {
         let _ = key;
         Box::pin(pending())
     }
+
+    /// As [`changed`](Self::changed), for whoever was turned away and waits to send `request` again.
+    ///
+    /// A store that keeps order among those who wait may grant the key to this very request when
+    /// its holder gives it back; acquiring again is then answered with the lease (law
+    /// *repeatable*). To drop the future before it resolves is to give the place up, and must not
+    /// take away what an acquire has answered with. The default is `changed`.
+    fn wait<'a>(&'a self, request: &'a LeaseRequest) -> BoxFuture<'a, ()> {
+        self.changed(&request.key)
+    }
 }
 
 /// A store that is shared.
@@ -109,5 +119,9 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn changed<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, ()> {
         (**self).changed(key)
+    }
+
+    fn wait<'a>(&'a self, request: &'a LeaseRequest) -> BoxFuture<'a, ()> {
+        (**self).wait(request)
     }
 }

@@ -202,6 +202,10 @@ impl Store for FaultyStore {
     fn changed<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, ()> {
         self.inner.changed(key)
     }
+
+    fn wait<'a>(&'a self, request: &'a LeaseRequest) -> BoxFuture<'a, ()> {
+        self.inner.wait(request)
+    }
 }
 
 impl fmt::Debug for FaultyStore {
