@@ -26,6 +26,8 @@ pub(crate) struct Leases {
     pub(super) renewer: Renewer,
     pub(super) background: Background,
     pub(super) doubts: Doubts,
+    /// How many may share one lease of the store, each with a token of its own.
+    pub(super) spare_tokens: u64,
     store_timeout: Duration,
     closing: AtomicBool,
 }
@@ -46,6 +48,7 @@ pub(crate) enum Taken {
 impl Leases {
     pub(crate) fn new(store: Arc<dyn Store>, store_timeout: Duration) -> Arc<Self> {
         Arc::new(Self {
+            spare_tokens: store.spare_tokens(),
             store,
             lines: Arc::default(),
             renewer: Renewer::default(),
@@ -87,8 +90,12 @@ impl Leases {
         }
     }
 
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
     fn check_open(&self) -> Result<(), Error> {
-        if self.closing.load(Ordering::SeqCst) {
+        if self.is_closing() {
             return Err(Error::new(ErrorKind::ShuttingDown, "the coordinator is shutting down"));
         }
         Ok(())

@@ -99,6 +99,14 @@ pub trait Store: Debug + Send + Sync + 'static {
     fn wait<'a>(&'a self, request: &'a LeaseRequest) -> BoxFuture<'a, ()> {
         self.changed(&request.key)
     }
+
+    /// How many numbers above each token it grants the store leaves unused; 0 unless it says so.
+    ///
+    /// With spare tokens a lock is handed from one caller to the next of the same coordinator
+    /// without asking the store, and each of them still has a token above the one before.
+    fn spare_tokens(&self) -> u64 {
+        0
+    }
 }
 
 /// A store that is shared.
@@ -123,5 +131,9 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn wait<'a>(&'a self, request: &'a LeaseRequest) -> BoxFuture<'a, ()> {
         (**self).wait(request)
+    }
+
+    fn spare_tokens(&self) -> u64 {
+        (**self).spare_tokens()
     }
 }

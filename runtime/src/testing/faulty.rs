@@ -206,6 +206,10 @@ impl Store for FaultyStore {
     fn wait<'a>(&'a self, request: &'a LeaseRequest) -> BoxFuture<'a, ()> {
         self.inner.wait(request)
     }
+
+    fn spare_tokens(&self) -> u64 {
+        self.inner.spare_tokens()
+    }
 }
 
 impl fmt::Debug for FaultyStore {
