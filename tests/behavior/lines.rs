@@ -235,7 +235,7 @@ for_every_store! {
                         served.up();
                         Ok::<_, Error>(())
                     });
-                    if number % 3 == 0 {
+                    if number.is_multiple_of(3) {
                         // Before its turn, or just then; never with the body begun, which counts.
                         drop(timeout(ms(number % 7), oncely.lock("order").acquire()).await);
                     }

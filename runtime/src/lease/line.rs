@@ -113,12 +113,13 @@ impl Lines {
         let mut lines = self.shard(&claim.request.key);
         match lines.get_mut(&claim.request.key) {
             None => {}
-            Some(line) if may_wait && line.fingerprint == claim.request.fingerprint => {
-                if !line.is_stuck() {
-                    return Entrance::Behind(self.behind(line, claims, claim));
-                }
+            Some(line) if !may_wait || line.fingerprint != claim.request.fingerprint => {
+                return Entrance::Alone;
             }
-            Some(_) => return Entrance::Alone,
+            Some(line) if !line.is_stuck() => {
+                return Entrance::Behind(self.behind(line, claims, claim));
+            }
+            Some(_) => {}
         }
         Entrance::Lead(self.lead(&mut lines, claim))
     }

@@ -35,7 +35,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// 1. **exclusive**: of concurrent acquires of a free or expired key exactly one gets a lease.
 /// 2. **all or none**: an acquire of several keys takes all or leaves no trace.
 /// 3. **rising**: tokens of a key strictly increase, across release, expiry, completion, purge,
-///    and a store clock that steps back.
+///    and a store clock that steps back; between two are the [spare](Self::spare_tokens) ones.
 /// 4. **fenced**: an update with another token changes nothing and says [`Updated::Lost`].
 /// 5. **successor-only**: time alone does not take a lease away, a successor does; a late renewal
 ///    that met nobody applies.
