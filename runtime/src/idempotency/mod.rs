@@ -62,10 +62,14 @@ where
                     waiting.share(&occupant);
                     occupant
                 }
-                Err(error) if plan.runs_without(&error) => {
-                    return unprotected(plan, &error, body).await;
+                Err(error) => {
+                    waiting.failed();
+                    drop(waiting);
+                    if plan.runs_without(&error) {
+                        return unprotected(plan, &error, body).await;
+                    }
+                    return Err(error.about(&plan.key).into());
                 }
-                Err(error) => return Err(error.about(&plan.key).into()),
             },
         };
         let busy = match plan.judge(occupant)? {

@@ -273,6 +273,12 @@ impl Lead {
         })
     }
 
+    /// Sends everybody behind away, to ask for themselves.
+    pub(super) fn scatter(&self) {
+        let waiters = self.with(|line| std::mem::take(&mut line.waiters)).unwrap_or_default();
+        waiters.into_values().for_each(|waiter| drop(waiter.tell.send(Told::Alone)));
+    }
+
     /// How long to leave the key to other processes before asking for it again.
     pub(super) fn courtesy(&self) -> Option<Duration> {
         self.with(|line| {

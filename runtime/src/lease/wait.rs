@@ -78,6 +78,14 @@ impl<'a> Waiting<'a> {
         }
     }
 
+    /// The store could not tell: those behind ask for themselves, for one after the other would take
+    /// too long.
+    pub(crate) fn failed(&self) {
+        if let Some(lead) = &self.lead {
+            lead.scatter();
+        }
+    }
+
     /// The wait is over: those behind wait for the end of `held` now.
     pub(crate) fn over(mut self, held: Held) -> Held {
         held.leading(self.lead.take())
