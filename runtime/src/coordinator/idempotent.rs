@@ -80,7 +80,8 @@ impl Idempotent {
         F: Future<Output = Result<T, E>>,
     {
         let (coordinator, plan) = self.into_plan()?;
-        idempotency::run(&coordinator.leases, &plan, outcomes, body).await
+        let (leases, cache) = (&coordinator.leases, coordinator.cache.as_deref());
+        idempotency::run(leases, cache, &plan, outcomes, body).await
     }
 
     pub(crate) async fn attempt_detached<T, E, F, B>(

@@ -19,6 +19,7 @@ pub use self::lock::Lock;
 pub use self::installed::Binding;
 
 use self::settings::FOREVER;
+use crate::idempotency::Cache;
 use crate::lease::Leases;
 use crate::model::{Error, Key, Operation};
 use crate::store::Store;
@@ -45,6 +46,7 @@ use crate::store::Store;
 pub struct Coordinator {
     leases: Arc<Leases>,
     namespace: Arc<str>,
+    cache: Option<Arc<Cache>>,
 }
 
 impl Coordinator {
@@ -65,7 +67,7 @@ impl Coordinator {
     /// A coordinator with the defaults, on a store of your own, or on one that is shared by an
     /// `Arc`.
     pub fn new(store: impl Store) -> Self {
-        Self::with(Arc::new(store), builder::DEFAULT_NAMESPACE, builder::DEFAULT_STORE_TIMEOUT)
+        Self::with(Arc::new(store), &CoordinatorBuilder::default())
     }
 
     /// Sets more than the store.
@@ -73,8 +75,12 @@ impl Coordinator {
         CoordinatorBuilder::default()
     }
 
-    fn with(store: Arc<dyn Store>, namespace: &str, store_timeout: Duration) -> Self {
-        Self { leases: Leases::new(store, store_timeout), namespace: namespace.into() }
+    fn with(store: Arc<dyn Store>, builder: &CoordinatorBuilder) -> Self {
+        Self {
+            leases: Leases::new(store, builder.store_timeout),
+            namespace: builder.namespace.as_str().into(),
+            cache: builder.cache(),
+        }
     }
 
     /// Makes this the coordinator of every annotated function in the process that names no other.
@@ -128,6 +134,7 @@ impl fmt::Debug for Coordinator {
         f.debug_struct("Coordinator")
             .field("namespace", &self.namespace)
             .field("leases", &self.leases)
+            .field("cache", &self.cache)
             .finish()
     }
 }

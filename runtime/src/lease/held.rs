@@ -123,7 +123,8 @@ impl Held {
         let complete = Update::Complete { outcome: outcome.clone(), retention };
         let updates = self.updates(|first| if first { complete.clone() } else { Update::Release });
         let occupant = self.group.leases().next().map(|lease| {
-            let state = RecordState::Completed { outcome, age: Duration::ZERO };
+            let state =
+                RecordState::Completed { outcome, age: Duration::ZERO, remaining: retention };
             Occupant::new(lease.key.clone(), lease.token, fingerprint, state)
         });
         self.settle(updates, occupant).await

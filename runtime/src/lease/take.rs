@@ -94,7 +94,9 @@ impl Leases {
         self.closing.load(Ordering::SeqCst)
     }
 
-    fn check_open(&self) -> Result<(), Error> {
+    /// # Errors
+    /// [`ErrorKind::ShuttingDown`] once a shutdown has begun.
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
         if self.is_closing() {
             return Err(Error::new(ErrorKind::ShuttingDown, "the coordinator is shutting down"));
         }

@@ -76,8 +76,7 @@ pub(crate) async fn acquire(leases: &Arc<Leases>, plan: &Plan) -> Result<Held, E
             }
             RecordState::InProgress { .. } => {}
             RecordState::Completed { .. } | RecordState::Interrupted => {
-                let why = "the record of this lock is not a lock's; is the namespace shared?";
-                return Err(Error::unreadable(&busy.key, why));
+                return Err(Error::not_a_lock(&busy.key));
             }
         }
         turn = match waiting.next(&busy, plan.wait).await {
