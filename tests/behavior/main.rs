@@ -11,6 +11,7 @@ mod guards;
 mod interruption;
 mod keys;
 mod leases;
+mod lines;
 mod locks;
 mod outages;
 mod outcomes;

@@ -19,6 +19,10 @@ use crate::model::{Fingerprint, Key, Occupant};
 const SHARDS: usize = 64;
 /// How long those behind leave a lead that neither holds the key nor says when it will look again.
 const PATIENCE: Duration = Duration::from_millis(250);
+/// How long a process may have a key to itself where the store keeps no order among processes, and
+/// for how long it then leaves it to others: a little longer than the longest pause of theirs.
+const MONOPOLY: Duration = Duration::from_secs(3);
+const COURTESY: Duration = Duration::from_millis(130);
 
 /// The lines of one coordinator, one for each key that somebody asks for, waits for or holds.
 ///
@@ -42,6 +46,8 @@ struct Line {
     holder: Option<Arc<Group>>,
     /// Until when a lead that holds nothing is left alone.
     due: Instant,
+    /// Since when this process has had the key whenever it asked.
+    monopoly_since: Option<Instant>,
     /// How many more may have the key before it is given back, so that other processes have it too.
     turns: u64,
     /// Wakes a lead that waits for somebody else.
@@ -107,12 +113,13 @@ impl Lines {
         let mut lines = self.shard(&claim.request.key);
         match lines.get_mut(&claim.request.key) {
             None => {}
-            Some(line) if may_wait && line.fingerprint == claim.request.fingerprint => {
-                if !line.is_stuck() {
-                    return Entrance::Behind(self.behind(line, claims, claim));
-                }
+            Some(line) if !may_wait || line.fingerprint != claim.request.fingerprint => {
+                return Entrance::Alone;
             }
-            Some(_) => return Entrance::Alone,
+            Some(line) if !line.is_stuck() => {
+                return Entrance::Behind(self.behind(line, claims, claim));
+            }
+            Some(_) => {}
         }
         Entrance::Lead(self.lead(&mut lines, claim))
     }
@@ -205,6 +212,7 @@ impl Line {
             fingerprint: None,
             holder: None,
             due: Instant::now(),
+            monopoly_since: None,
             turns: 0,
             freed: None,
             waiters: BTreeMap::new(),
@@ -260,14 +268,26 @@ impl Lead {
     pub(super) fn waits(&self, next_look: Instant) -> Option<Arc<Notify>> {
         self.with(|line| {
             line.due = next_look + PATIENCE;
+            line.monopoly_since = None;
             Arc::clone(line.freed.get_or_insert_default())
         })
+    }
+
+    /// How long to leave the key to other processes before asking for it again.
+    pub(super) fn courtesy(&self) -> Option<Duration> {
+        self.with(|line| {
+            line.monopoly_since.filter(|since| since.elapsed() >= MONOPOLY)?;
+            line.monopoly_since = None;
+            line.due = Instant::now() + COURTESY + PATIENCE;
+            Some(COURTESY)
+        })?
     }
 
     /// It holds the key, and as many as wait behind it now may have it next, up to `spare`.
     pub(super) fn holds(&self, group: &Arc<Group>, spare: u64) {
         self.with(|line| {
             line.holder = Some(Arc::clone(group));
+            line.monopoly_since.get_or_insert_with(Instant::now);
             line.turns = (line.waiters.len() as u64).min(spare);
         });
     }

@@ -28,6 +28,8 @@ pub(crate) struct Leases {
     pub(super) doubts: Doubts,
     /// How many may share one lease of the store, each with a token of its own.
     pub(super) spare_tokens: u64,
+    /// Whether the store serves those who wait in their order, whatever their process.
+    pub(super) keeps_order: bool,
     store_timeout: Duration,
     closing: AtomicBool,
 }
@@ -49,6 +51,7 @@ impl Leases {
     pub(crate) fn new(store: Arc<dyn Store>, store_timeout: Duration) -> Arc<Self> {
         Arc::new(Self {
             spare_tokens: store.spare_tokens(),
+            keeps_order: store.keeps_order(),
             store,
             lines: Arc::default(),
             renewer: Renewer::default(),

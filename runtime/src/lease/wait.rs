@@ -114,7 +114,10 @@ impl<'a> Waiting<'a> {
             let look = place.due() + PAST_THE_END;
             tokio::select! {
                 biased;
-                told = &mut place.told => return Some(self.told(told.unwrap_or(Told::Alone))),
+                told = &mut place.told => {
+                    let turn = self.told(told.unwrap_or(Told::Alone));
+                    return Some(self.after_others(turn, deadline).await);
+                }
                 () = sleep_until(look.min(deadline)) => {}
             }
             if Instant::now() >= deadline {
@@ -122,6 +125,16 @@ impl<'a> Waiting<'a> {
             }
             place.pass_over();
         }
+    }
+
+    /// Where the store keeps no order among processes, theirs comes now and then before ours.
+    async fn after_others(&mut self, turn: Turn, deadline: Instant) -> Turn {
+        if let (Turn::Ask, Some(lead), false) = (&turn, &self.lead, self.leases.keeps_order)
+            && let Some(pause) = lead.courtesy()
+        {
+            sleep_until(deadline.min(Instant::now() + pause)).await;
+        }
+        turn
     }
 
     fn told(&mut self, told: Told) -> Turn {

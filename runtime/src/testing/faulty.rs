@@ -207,6 +207,10 @@ impl Store for FaultyStore {
         self.inner.wait(request)
     }
 
+    fn keeps_order(&self) -> bool {
+        self.inner.keeps_order()
+    }
+
     fn spare_tokens(&self) -> u64 {
         self.inner.spare_tokens()
     }

@@ -63,10 +63,9 @@ if new > 0 then
   local last = redis.call('GET', KEYS[1])
   if last and not string.find(last, '^%d+$') then return { -2 } end
   -- Time in a token outlives a counter that was lost, the counter outlives a clock that steps back.
-  -- No two scripts run within one microsecond, and none grants two keys in it.
-  token = math.max((last or 0) + 1, highest + 1, micros * 2)
-  if token >= LIMIT - new then return { -2 } end
-  text = string.format('%.0f', token + new - 1)
+  token = math.max((last or 0) + STRIDE, highest + STRIDE, math.floor(micros / 16) * STRIDE)
+  if token >= LIMIT - new * STRIDE then return { -2 } end
+  text = string.format('%.0f', token + (new - 1) * STRIDE)
   redis.call('SET', KEYS[1], text)
 end
 
@@ -76,7 +75,7 @@ for i = 1, count do
     answer[2 * i] = token
     if new > 1 then text = string.format('%.0f', token) end
     value = '1 p ' .. choice .. ' ' .. text .. value
-    token = token + 1
+    token = token + STRIDE
   end
   hold(KEYS[i + 1], value, choice, ARGV[5 * i - 3])
 end

@@ -2,6 +2,8 @@
 -- `../record.rs`; every number stays below 2^53, where doubles are exact.
 
 local LIMIT = 9007199254740992 -- 2^53
+-- From one token to the next; those between are the holders' who share a lease in one process.
+local STRIDE = 32
 
 -- Milliseconds and microseconds since 1970 by the server's clock, which only tests move.
 local function clock(offset)

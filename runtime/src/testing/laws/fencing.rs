@@ -20,18 +20,18 @@ use crate::store::{
 pub async fn rising(fixture: &dyn Fixture) -> Result<(), Violation> {
     let bench = Bench::new(fixture).await;
     let long = bench.long("key")?;
-    let (mut last, spare) = (Token::new(0), bench.store.spare_tokens());
+    let (mut used, spare) = (0, bench.store.spare_tokens());
     for round in 0..2 {
         for end in [Ends::Released, Ends::Expired, Ends::Completed, Ends::Interrupted] {
             for purge in [false, true] {
                 let lease = hold_once(&bench, &long, end).await?;
                 ensure!(
-                    lease.token.value() > last.value() + spare,
-                    "{:?} came after {last:?} (round {round}, before {end:?})",
+                    lease.token.value() > used,
+                    "{:?} came when those to {used} were used (round {round}, before {end:?})",
                     lease.token
                 );
                 ensure!(lease.token.value() < 1 << 53, "{:?} is too large", lease.token);
-                last = lease.token;
+                used = lease.token.value() + spare;
                 if purge {
                     fixture.purge().await;
                 }
@@ -45,8 +45,8 @@ pub async fn rising(fixture: &dyn Fixture) -> Result<(), Violation> {
     update(&*bench.store, &lease, Update::Interrupt).await?;
     let resolved = take(&*bench.other, &resolving(&held)).await?;
     ensure!(
-        resolved.token > lease.token && lease.token > last,
-        "{:?} and {:?} came after {last:?}",
+        resolved.token > lease.token && lease.token.value() > used,
+        "{:?} and {:?} came when those to {used} were used",
         lease.token,
         resolved.token
     );
