@@ -89,7 +89,7 @@ impl CoordinatorBuilder {
     }
 
     /// The cache of a new coordinator.
-    pub(super) fn cache(&self) -> Option<Arc<Cache>> {
-        self.replay_cache.map(|limits| Arc::new(Cache::new(limits)))
+    pub(super) fn cache(&self) -> Option<Cache> {
+        self.replay_cache.map(Cache::new)
     }
 }

@@ -43,10 +43,12 @@ use crate::store::Store;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Coordinator {
+pub struct Coordinator(Arc<Inner>);
+
+struct Inner {
     leases: Arc<Leases>,
-    namespace: Arc<str>,
-    cache: Option<Arc<Cache>>,
+    namespace: Box<str>,
+    cache: Option<Cache>,
 }
 
 impl Coordinator {
@@ -76,11 +78,11 @@ impl Coordinator {
     }
 
     fn with(store: Arc<dyn Store>, builder: &CoordinatorBuilder) -> Self {
-        Self {
+        Self(Arc::new(Inner {
             leases: Leases::new(store, builder.store_timeout),
             namespace: builder.namespace.as_str().into(),
             cache: builder.cache(),
-        }
+        }))
     }
 
     /// Makes this the coordinator of every annotated function in the process that names no other.
@@ -117,13 +119,13 @@ impl Coordinator {
     }
 
     fn shares_store_with(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.leases, &other.leases)
+        Arc::ptr_eq(&self.0.leases, &other.0.leases)
     }
 
     /// Starts nothing new, lets what runs come to its end for at most `deadline`, then stops the
     /// rest at its next await and gives its keys back as interrupted.
     pub async fn shutdown(&self, deadline: Duration) -> Shutdown {
-        let (stopped, unreleased) = self.leases.close(deadline.min(FOREVER)).await;
+        let (stopped, unreleased) = self.0.leases.close(deadline.min(FOREVER)).await;
         let names = |keys: Vec<Key>| keys.iter().map(|key| key.name().to_owned()).collect();
         Shutdown { stopped: names(stopped), unreleased: names(unreleased) }
     }
@@ -132,9 +134,9 @@ impl Coordinator {
 impl fmt::Debug for Coordinator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Coordinator")
-            .field("namespace", &self.namespace)
-            .field("leases", &self.leases)
-            .field("cache", &self.cache)
+            .field("namespace", &self.0.namespace)
+            .field("leases", &self.0.leases)
+            .field("cache", &self.0.cache)
             .finish()
     }
 }

@@ -22,13 +22,14 @@
 //! processes run again then, and this process says so once its entry is too old.
 
 use std::fmt;
+use std::hash::BuildHasherDefault;
 use std::time::{Duration, SystemTime};
 
 use lru::LruCache;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::model::{Error, ErrorKind, Fingerprint, Key, StoredOutcome};
+use crate::model::{Error, ErrorKind, Fingerprint, Key, KeyHasher, StoredOutcome};
 
 /// How many outcomes a coordinator keeps at hand, how large they are together, and for how long;
 /// for [`CoordinatorBuilder::replay_cache`](crate::CoordinatorBuilder::replay_cache).
@@ -114,7 +115,7 @@ pub(crate) struct Cache {
 }
 
 struct Known {
-    outcomes: LruCache<Key, Entry>,
+    outcomes: LruCache<Key, Entry, BuildHasherDefault<KeyHasher>>,
     bytes: usize,
 }
 
@@ -138,7 +139,8 @@ const OVERHEAD: usize = 320;
 
 impl Cache {
     pub(crate) fn new(limits: ReplayCache) -> Self {
-        Self { limits, known: Mutex::new(Known { outcomes: LruCache::unbounded(), bytes: 0 }) }
+        let outcomes = LruCache::unbounded_with_hasher(BuildHasherDefault::default());
+        Self { limits, known: Mutex::new(Known { outcomes, bytes: 0 }) }
     }
 
     /// The outcome of the call with this key, if it is at hand and may still be replayed.

@@ -26,13 +26,13 @@ use crate::lease::{
     report_unprotected,
 };
 use crate::model::{
-    Error, ErrorKind, Failure, Fingerprint, Key, Occupant, OnStoreError, RecordState,
+    Error, ErrorKind, Failure, Fingerprint, Key, Occupant, OnStoreError, Operation, RecordState,
 };
 
 /// One idempotent call, and the locks its body needs.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(crate) operation: String,
+    pub(crate) operation: Operation,
     pub(crate) key: Key,
     pub(crate) fingerprint: Option<Fingerprint>,
     /// The claim of `key` first, then the locks: a replay is found before any lock is looked at.
