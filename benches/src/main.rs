@@ -1,10 +1,14 @@
 //! What oncely costs, as ratios to something everybody knows.
 //!
 //! ```text
+//! cargo run --release -p oncely-benches -- SUITE [--json]
 //! cargo run --release -p oncely-benches -- compile [--json] [--rounds 7] [--functions 500]
 //! ```
 
 mod compile;
+mod measure;
+mod memory;
+mod receipt;
 mod table;
 
 use anyhow::{Context, Result, bail};
@@ -21,7 +25,7 @@ struct Options {
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let bench = arguments.next().unwrap_or_default();
+    let suite = arguments.next().unwrap_or_default();
     let mut options = Options { json: false, rounds: 7, functions: 500 };
     while let Some(argument) = arguments.next() {
         let mut number = || -> Result<usize> {
@@ -35,13 +39,19 @@ fn main() -> Result<()> {
             _ => bail!("unknown option {argument}"),
         }
     }
-    let rows = match &*bench {
+    let rows = match &*suite {
         "compile" => compile::run(&options)?,
-        other => bail!("unknown benchmark `{other}`: there is `compile`"),
+        "memory" => block_on(memory::run())?,
+        other => bail!("unknown suite `{other}`: there are `compile`, `memory` and `redis`"),
     };
     match options.json {
         true => rows.iter().for_each(Row::print_json),
         false => table::print(&rows),
     }
     Ok(())
+}
+
+/// On a runtime as services have it.
+fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }

@@ -57,7 +57,9 @@ pub mod store;
 pub mod testing;
 
 pub use coordinator::{Coordinator, CoordinatorBuilder, Idempotent, Lock, Shutdown};
-pub use idempotency::{ForgetErrors, Outcome, RememberErrors, RememberErrorsIf, Remembering};
+pub use idempotency::{
+    ForgetErrors, Outcome, RememberErrors, RememberErrorsIf, Remembering, ReplayCache,
+};
 pub use lease::{Call, current};
 pub use lock::LockGuard;
 pub use model::{

@@ -17,6 +17,7 @@ mod outages;
 mod outcomes;
 mod recorded;
 mod replay;
+mod replay_cache;
 mod resolving;
 mod reuse;
 mod shutdown;

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -14,7 +15,7 @@ use super::settings::{FOREVER, Settings, wrong};
 use crate::idempotency::{
     self, Codec, ForgetErrors, Outcome, Outcomes, RememberErrors, RememberErrorsIf, Remembering,
 };
-use crate::lease::{Call, Frame};
+use crate::lease::{Call, Claim, Frame};
 use crate::model::{
     Arguments, Error, ErrorKind, Failure, Fingerprint, Key, LeaseRequest, OnInterrupted,
     OnStoreError, Operation, Piece, render,
@@ -80,7 +81,8 @@ impl Idempotent {
         F: Future<Output = Result<T, E>>,
     {
         let (coordinator, plan) = self.into_plan()?;
-        idempotency::run(&coordinator.leases, &plan, outcomes, body).await
+        let (leases, cache) = (&coordinator.0.leases, coordinator.0.cache.as_ref());
+        idempotency::run(leases, cache, &plan, outcomes, body).await
     }
 
     pub(crate) async fn attempt_detached<T, E, F, B>(
@@ -94,7 +96,7 @@ impl Idempotent {
         F: Future<Output = Result<T, E>> + Send + 'static,
         B: FnOnce(Call) -> F + Send + 'static,
     {
-        let leases = self.binding.coordinator()?.leases.clone();
+        let leases = self.binding.coordinator()?.0.leases.clone();
         let call = async move { self.attempt(&outcomes, body).await };
         let call = Frame::within(Frame::current(), installed::inherit(call));
         match leases.detach(call)?.await {
@@ -260,7 +262,7 @@ impl<R> Idempotent<R> {
     /// [`StoreUnavailable`](ErrorKind::StoreUnavailable).
     pub async fn resolve_as_not_run(self) -> Result<bool, Error> {
         let (coordinator, plan) = self.into_plan()?;
-        idempotency::resolve(&coordinator.leases, &plan, None).await
+        idempotency::resolve(&coordinator.0.leases, &plan, None).await
     }
 
     /// Someone looked at what an interrupted call did, and decides that it stands: stores `value`
@@ -273,7 +275,7 @@ impl<R> Idempotent<R> {
     pub async fn resolve_with<T: Serialize>(self, value: &T) -> Result<bool, Error> {
         let (coordinator, plan) = self.into_plan()?;
         let outcome = idempotency::storable(&plan.key, value)?;
-        idempotency::resolve(&coordinator.leases, &plan, Some(outcome)).await
+        idempotency::resolve(&coordinator.0.leases, &plan, Some(outcome)).await
     }
 
     /// The call, and what its outcomes are.
@@ -287,7 +289,7 @@ impl<R> Idempotent<R> {
     }
 
     fn into_plan(self) -> Result<(Coordinator, idempotency::Plan), Error> {
-        let coordinator = self.binding.coordinator()?.clone();
+        let coordinator = self.binding.into_coordinator()?;
         let mut settings = self.settings;
         let lease = settings.lease(self.retention)?;
         let fingerprint = self.fingerprint?;
@@ -298,26 +300,29 @@ impl<R> Idempotent<R> {
                 .ok_or_else(|| wrong("a call needs a key or a fingerprint"))?,
         };
         let scope = self.scope?;
-        let key = Key::call(&coordinator.namespace, &self.operation, scope.as_deref(), &name)?;
+        let key = Key::call(&coordinator.0.namespace, &self.operation, scope.as_deref(), &name)?;
 
         let mut request = LeaseRequest::new(key.clone(), lease);
         request.fingerprint = fingerprint;
         request.on_interrupted = self.on_interrupted;
-        let mut claims = vec![settings.claim(request)];
+        let claim = settings.claim(request);
         let mut lock_wait = Duration::ZERO;
-        if let Some(lock) = self.lock {
-            lock_wait = lock.settings().wait;
-            // Unprotected only if both agreed to it.
-            if lock.settings().on_store_error == OnStoreError::Refuse {
-                settings.on_store_error = OnStoreError::Refuse;
+        let claims: Arc<[Claim]> = match self.lock {
+            None => Arc::new([claim]),
+            Some(lock) => {
+                lock_wait = lock.settings().wait;
+                // Unprotected only if both agreed to it.
+                if lock.settings().on_store_error == OnStoreError::Refuse {
+                    settings.on_store_error = OnStoreError::Refuse;
+                }
+                lock.into_claims(&coordinator, Some(claim))?
             }
-            claims.extend(lock.into_claims(&coordinator)?);
-        }
+        };
         let plan = idempotency::Plan {
-            operation: self.operation.name().into_owned(),
+            operation: self.operation,
             key,
             fingerprint,
-            claims: claims.into(),
+            claims,
             retention: self.retention,
             wait: settings.wait,
             lock_wait,

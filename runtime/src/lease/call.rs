@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use super::group::Group;
-use crate::model::{Key, Lease, Occupant};
+use crate::model::{Key, Lease, Occupant, Operation};
 
 tokio::task_local! {
     static CURRENT: Arc<Frame>;
@@ -33,7 +33,7 @@ pub fn current() -> Option<Call> {
 pub struct Call(Arc<Inner>);
 
 struct Inner {
-    operation: String,
+    operation: Operation,
     key: Key,
     /// What makes the downstream keys of this holder its own.
     holder: Option<u64>,
@@ -60,14 +60,14 @@ pub(crate) enum Downstream {
 impl Call {
     /// A call whose body runs under `lease`.
     pub(crate) fn held(
-        operation: &str,
+        operation: &Operation,
         lease: &Lease,
         group: &Arc<Group>,
         downstream: Downstream,
     ) -> Self {
         let token = group.fencing_token(lease);
         Self(Arc::new(Inner {
-            operation: operation.to_owned(),
+            operation: operation.clone(),
             key: lease.key.clone(),
             holder: (downstream == Downstream::PerHolder).then_some(token),
             attempt: lease.attempt,
@@ -78,11 +78,11 @@ impl Call {
     }
 
     /// A call whose body runs without a lease, because the store is down.
-    pub(crate) fn unprotected(operation: &str, key: Key, downstream: Downstream) -> Self {
+    pub(crate) fn unprotected(operation: &Operation, key: Key, downstream: Downstream) -> Self {
         // Above every token, so that it names no holder that a store knows.
         let nobody_else = || fastrand::u64(1 << 53..);
         Self(Arc::new(Inner {
-            operation: operation.to_owned(),
+            operation: operation.clone(),
             key,
             holder: (downstream == Downstream::PerHolder).then(nobody_else),
             attempt: 1,
@@ -94,7 +94,7 @@ impl Call {
 
     /// The operation: the function's path unless it was named; `lock` for a call that only locks.
     pub fn operation(&self) -> &str {
-        &self.0.operation
+        self.0.operation.name()
     }
 
     /// The key as the caller rendered it; of several lock keys the first.
@@ -168,7 +168,7 @@ impl Call {
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call")
-            .field("operation", &self.0.operation)
+            .field("operation", &self.operation())
             .field("key", &self.key())
             .field("attempt", &self.0.attempt)
             .field("fencing_token", &self.0.token)

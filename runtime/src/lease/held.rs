@@ -15,7 +15,7 @@ use super::line::Lead;
 use super::report::{report_lost_record, report_unreleased};
 use super::take::Leases;
 use crate::model::{
-    Fingerprint, Key, Lease, Occupant, RecordState, StoredOutcome, Update, Updated,
+    Fingerprint, Key, Lease, Occupant, Operation, RecordState, StoredOutcome, Update, Updated,
 };
 use crate::store::{StoreError, StoreErrorKind};
 
@@ -80,7 +80,12 @@ impl Held {
     }
 
     /// The call that runs under the lease of `key`.
-    pub(crate) fn call(&mut self, operation: &str, key: &Key, downstream: Downstream) -> Call {
+    pub(crate) fn call(
+        &mut self,
+        operation: &Operation,
+        key: &Key,
+        downstream: Downstream,
+    ) -> Call {
         let call = match self.group.leases().find(|lease| lease.key == *key) {
             Some(lease) => Call::held(operation, lease, &self.group, downstream),
             None => Call::unprotected(operation, key.clone(), downstream),
@@ -123,7 +128,8 @@ impl Held {
         let complete = Update::Complete { outcome: outcome.clone(), retention };
         let updates = self.updates(|first| if first { complete.clone() } else { Update::Release });
         let occupant = self.group.leases().next().map(|lease| {
-            let state = RecordState::Completed { outcome, age: Duration::ZERO };
+            let state =
+                RecordState::Completed { outcome, age: Duration::ZERO, remaining: retention };
             Occupant::new(lease.key.clone(), lease.token, fingerprint, state)
         });
         self.settle(updates, occupant).await

@@ -6,6 +6,7 @@ mod doubt;
 mod group;
 mod hand_over;
 mod held;
+mod limit;
 mod line;
 mod renewer;
 mod report;

@@ -1,6 +1,8 @@
 //! One task for each coordinator that renews every held lease in time, in batches.
 
-use std::collections::{BTreeSet, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -24,12 +26,16 @@ pub(crate) struct Renewer {
     /// Wakes the task when something is due earlier than it knows.
     earlier: Arc<Notify>,
     forgotten: Notify,
+    /// How many wait until nothing is held.
+    listening: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
 struct Schedule {
     groups: HashMap<u64, Entry>,
-    due: BTreeSet<(Instant, u64)>,
+    /// The moments at which groups want attention, the next one on top. What is planned anew or
+    /// forgotten leaves its old moment here, until that comes or too many are stale.
+    due: BinaryHeap<Reverse<(Instant, u64)>>,
     next_id: u64,
     /// Until when the task sleeps; `None` while it looks for work.
     sleeps_until: Option<Instant>,
@@ -69,15 +75,18 @@ impl Renewer {
 
     pub(super) fn forget(&self, id: u64) {
         let mut schedule = self.schedule.lock();
-        if let Some(Entry { due: Some(due), .. }) = schedule.groups.remove(&id) {
-            schedule.due.remove(&(due, id));
-        }
+        schedule.groups.remove(&id);
+        schedule.tidy();
         drop(schedule);
-        self.forgotten.notify_waiters();
+        // Whoever begins to listen after this finds the group gone.
+        if self.listening.load(Ordering::SeqCst) > 0 {
+            self.forgotten.notify_waiters();
+        }
     }
 
     /// Resolves once nothing is held that `counts`.
     pub(super) async fn idle(&self, counts: impl Fn(&Group) -> bool) {
+        let _listens = Listens::new(&self.listening);
         loop {
             let forgotten = self.forgotten.notified();
             if self.held(&counts).is_empty() {
@@ -113,11 +122,12 @@ impl Renewer {
         let now = Instant::now();
         let mut schedule = self.schedule.lock();
         let (mut renewals, mut lost) = (Vec::new(), Vec::new());
-        while let Some(&(due, id)) = schedule.due.first()
+        while let Some(&Reverse((due, id))) = schedule.due.peek()
             && due <= now
         {
-            schedule.due.pop_first();
-            let Some(entry) = schedule.groups.get_mut(&id) else { continue };
+            schedule.due.pop();
+            let entry = schedule.groups.get_mut(&id).filter(|entry| entry.due == Some(due));
+            let Some(entry) = entry else { continue };
             entry.due = None;
             if entry.group.trusted_until() <= now {
                 lost.push(Arc::clone(&entry.group));
@@ -131,7 +141,7 @@ impl Renewer {
             let renew_at = entry.renew_at;
             schedule.plan(id, renew_at);
         }
-        schedule.sleeps_until = schedule.due.first().map(|&(due, _)| due);
+        schedule.sleeps_until = schedule.due.peek().map(|&Reverse((due, _))| due);
         let until = schedule.sleeps_until;
         drop(schedule);
         // A loss is reported, and whoever listens to reports may take as long as they like, and
@@ -159,11 +169,21 @@ impl Schedule {
         entry.renew_at = renew_at;
         let deadline = entry.group.trusted_until();
         let due = renew_at.map_or(deadline, |at| at.min(deadline));
-        if let Some(old) = entry.due.replace(due) {
-            self.due.remove(&(old, id));
+        if entry.due.replace(due) != Some(due) {
+            self.due.push(Reverse((due, id)));
         }
-        self.due.insert((due, id));
         Some(due)
+    }
+
+    /// Drops stale moments once they are most of all, so that each costs a constant share of it.
+    fn tidy(&mut self) {
+        if self.due.len() >= 64 + 2 * self.groups.len() {
+            let groups = &self.groups;
+            let counts = |Reverse((due, id)): &Reverse<(Instant, u64)>| {
+                groups.get(id).is_some_and(|entry| entry.due == Some(*due))
+            };
+            self.due.retain(counts);
+        }
     }
 
     /// Whether the task would wake too late for `due`.
@@ -173,6 +193,22 @@ impl Schedule {
             (Some(_), None) => true,
             (None, _) => false,
         }
+    }
+}
+
+/// Counts somebody who waits, as long as it lives.
+struct Listens<'a>(&'a AtomicUsize);
+
+impl<'a> Listens<'a> {
+    fn new(listening: &'a AtomicUsize) -> Self {
+        listening.fetch_add(1, Ordering::SeqCst);
+        Self(listening)
+    }
+}
+
+impl Drop for Listens<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

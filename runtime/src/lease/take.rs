@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::background::{Background, Completing};
 use super::doubt::Doubts;
 use super::group::Group;
 use super::held::Held;
+use super::limit::within;
 use super::line::Lines;
 use super::renewer::Renewer;
 use crate::model::{
@@ -73,8 +74,8 @@ impl Leases {
         let _asking = self.background.token();
         self.check_open()?;
         let request = Arc::clone(self).request(Arc::clone(claims));
-        match timeout(self.store_timeout, Completing::new(self, request)).await {
-            Ok(answer) => {
+        match within(self.store_timeout, Completing::new(self, request)).await {
+            Some(answer) => {
                 let taken = answer?;
                 // What was granted too late, for us or for the lease, is given back by its drop.
                 self.check_open()?;
@@ -89,7 +90,7 @@ impl Leases {
                     taken => Ok(taken),
                 }
             }
-            Err(_) => Err(self.too_late().into()),
+            None => Err(self.too_late().into()),
         }
     }
 
@@ -97,7 +98,9 @@ impl Leases {
         self.closing.load(Ordering::SeqCst)
     }
 
-    fn check_open(&self) -> Result<(), Error> {
+    /// # Errors
+    /// [`ErrorKind::ShuttingDown`] once a shutdown has begun.
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
         if self.is_closing() {
             return Err(Error::new(ErrorKind::ShuttingDown, "the coordinator is shutting down"));
         }
@@ -130,10 +133,17 @@ impl Leases {
         claims: &[Claim],
         sent: Instant,
     ) -> Result<Taken, StoreError> {
-        let requests: Vec<_> = claims.iter().map(|claim| claim.request.clone()).collect();
+        let several: Vec<LeaseRequest>;
+        let requests = match claims {
+            [claim] => std::slice::from_ref(&claim.request),
+            _ => {
+                several = claims.iter().map(|claim| claim.request.clone()).collect();
+                &several[..]
+            }
+        };
         let patience = requests.iter().map(|request| request.lease).max().unwrap_or_default();
-        let answer = timeout(patience.max(self.store_timeout), self.store.acquire(&requests));
-        Ok(match answer.await.unwrap_or_else(|_| Err(self.too_late()))? {
+        let answer = within(patience.max(self.store_timeout), self.store.acquire(requests));
+        Ok(match answer.await.unwrap_or_else(|| Err(self.too_late()))? {
             Acquired::Leases(leases) => {
                 let group = Group::new(leases, claims, sent);
                 Taken::Held(Held::new(Arc::clone(self), group))
@@ -147,13 +157,13 @@ impl Leases {
         &self,
         updates: &[(Lease, Update)],
     ) -> Result<Vec<Updated>, StoreError> {
-        match timeout(self.store_timeout, self.store.update(updates)).await {
-            Ok(Ok(answers)) if answers.len() == updates.len() => Ok(answers),
-            Ok(Ok(_)) => {
+        match within(self.store_timeout, self.store.update(updates)).await {
+            Some(Ok(answers)) if answers.len() == updates.len() => Ok(answers),
+            Some(Ok(_)) => {
                 Err(StoreError::new(StoreErrorKind::Corrupt, "the store answered another question"))
             }
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(self.too_late()),
+            Some(Err(error)) => Err(error),
+            None => Err(self.too_late()),
         }
     }
 

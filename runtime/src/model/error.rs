@@ -172,6 +172,12 @@ impl Error {
         Self::new(ErrorKind::Unreadable, why).about(key)
     }
 
+    /// A lock never completes.
+    pub(crate) fn not_a_lock(key: &Key) -> Self {
+        let why = "the record of this lock is not a lock's; is the namespace shared?";
+        Self::unreadable(key, why)
+    }
+
     pub(crate) fn would_deadlock(key: &Key) -> Self {
         let message = "the call waits for a key that it holds itself";
         Self::new(ErrorKind::WouldDeadlock, message).about(key)

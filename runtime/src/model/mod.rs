@@ -15,7 +15,7 @@ pub(crate) use error::Failure;
 pub use error::{Error, ErrorKind};
 pub use fingerprint::{Arguments, Fingerprint};
 pub use key::Key;
-pub(crate) use key::{MAX_KEY_BYTES, MAX_NAMESPACE_BYTES};
+pub(crate) use key::{KeyHasher, KeyMap, MAX_KEY_BYTES, MAX_NAMESPACE_BYTES};
 pub(crate) use key_part::render;
 pub use key_part::{KeyPart, KeyPartWriter, Piece};
 pub use lease::{Acquired, AttemptId, Lease, LeaseRequest, Token, Update, Updated};

@@ -100,8 +100,9 @@ impl Record {
             State::InProgress | State::Interrupted => record.takeover(request),
             State::Completed { .. } if expired => first,
             State::Completed { outcome, at } => {
-                let (outcome, age) = (outcome.clone(), between(*at, now));
-                record.occupied(request, RecordState::Completed { outcome, age })
+                let (age, remaining) = (between(*at, now), between(now, record.expires_at));
+                let outcome = outcome.clone();
+                record.occupied(request, RecordState::Completed { outcome, age, remaining })
             }
         }
     }

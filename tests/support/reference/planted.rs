@@ -37,6 +37,8 @@ pub enum Planted {
     EndlessRetention,
     /// A record's retention ends with its lease.
     RetentionIsTheLease,
+    /// An outcome is said to replay for its whole retention, whenever it is looked at.
+    RemainsTooLong,
     /// Keys are compared without case.
     CaseInsensitive,
     /// Keys are compared without trailing spaces.
@@ -99,6 +101,7 @@ impl Planted {
         Self::NoRetention,
         Self::EndlessRetention,
         Self::RetentionIsTheLease,
+        Self::RemainsTooLong,
         Self::CaseInsensitive,
         Self::TrailingSpaceInsensitive,
         Self::KeyTruncatedAtNul,
@@ -135,6 +138,7 @@ impl Planted {
             Self::NoRetention
             | Self::EndlessRetention
             | Self::RetentionIsTheLease
+            | Self::RemainsTooLong
             | Self::ReleaseOverwritesCompletion
             | Self::CompletionOverwrites
             | Self::RenewRevivesCompletion
