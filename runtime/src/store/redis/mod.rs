@@ -70,6 +70,7 @@ mod error;
 mod greet;
 mod layout;
 mod link;
+mod places;
 mod script;
 mod update;
 mod watch;
@@ -232,6 +233,23 @@ impl Store for RedisStore {
         Box::pin(async {
             if let Some(told) = told {
                 told.await;
+            }
+        })
+    }
+
+    /// A request for a lock gets a place in a queue; others hear of every change.
+    ///
+    /// # Cancel safety
+    /// Dropped, the place is given up, and a key that was handed over just then goes to the next.
+    fn wait<'a>(&'a self, request: &'a LeaseRequest) -> BoxFuture<'a, ()> {
+        if !places::can_queue(request) {
+            return self.changed(&request.key);
+        }
+        let link = Handle::try_current().ok().and_then(|runtime| self.links.current(&runtime));
+        let place = link.and_then(|link| link.wait(request, self.offset()));
+        Box::pin(async {
+            if let Some(place) = place {
+                place.called().await;
             }
         })
     }
