@@ -1,4 +1,4 @@
-//! Real processes that die, stop and race on one file.
+//! Real processes that die, stop and race on one file or in one server.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "tests may panic")]
 
 mod child;
@@ -6,3 +6,4 @@ mod crashes;
 mod kills;
 mod pauses;
 mod storm;
+mod waiters;

@@ -8,17 +8,9 @@ use oncely::store::{Store, Update};
 use oncely_tests::redis::RedisServer;
 use tokio::time::timeout;
 
-use crate::redis_steps::{complete, every_update, key, met, open, request, take, update};
+use crate::redis_steps::{calls, complete, every_update, key, met, open, request, take, update};
 
 const SOON: Duration = Duration::from_secs(2);
-
-/// How often the server was asked for this.
-fn calls(server: &RedisServer, command: &str) -> usize {
-    let stats: String = server.ask(&["INFO", "commandstats"]);
-    let prefix = format!("cmdstat_{command}:calls=");
-    let count = stats.lines().find_map(|line| line.strip_prefix(&prefix)?.split(',').next());
-    count.map_or(0, |count| count.parse().unwrap())
-}
 
 #[tokio::test]
 async fn who_was_turned_away_hears_of_every_end() {
