@@ -5,5 +5,6 @@ mod child;
 mod crashes;
 mod kills;
 mod pauses;
+mod servers;
 mod storm;
 mod waiters;
