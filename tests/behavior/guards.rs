@@ -81,7 +81,7 @@ for_every_store! {
             let all = oncely.lock_all(["a", "b"]).acquire().await.unwrap();
             let key = Key::lock("oncely", lost).unwrap();
             // Tokens of one grant need not be equal; of several, the guard shows the first.
-            for token in all.fencing_token()..all.fencing_token() + 2 {
+            for token in all.fencing_token()..=all.fencing_token() + 32 {
                 let held = Lease::new(key.clone(), Token::new(token), 1);
                 fixture.open_elsewhere().update(&[(held, Update::Release)]).await.unwrap();
             }

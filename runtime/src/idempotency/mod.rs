@@ -49,33 +49,37 @@ where
     F: Future<Output = Result<T, E>>,
 {
     let mut waiting = Waiting::new(leases, &plan.claims);
-    let mut answer = None;
+    let mut turn = waiting.begin(plan.wait).await;
     loop {
-        let occupant = match answer.take() {
-            Some(answer) => answer,
-            None => match leases.take(&plan.claims).await {
+        let occupant = match turn {
+            Turn::Held(held) => return execute(held, plan, outcomes, body).await,
+            Turn::Answered(occupant) => occupant,
+            Turn::Ask => match leases.take(&plan.claims).await {
                 Ok(Taken::Held(held)) => {
-                    drop(waiting);
-                    return execute(held, plan, outcomes, body).await;
+                    return execute(waiting.over(held), plan, outcomes, body).await;
                 }
                 Ok(Taken::Occupied(occupant)) => {
                     waiting.share(&occupant);
                     occupant
                 }
-                Err(error) if plan.runs_without(&error) => {
-                    return unprotected(plan, &error, body).await;
+                Err(error) => {
+                    waiting.failed();
+                    drop(waiting);
+                    if plan.runs_without(&error) {
+                        return unprotected(plan, &error, body).await;
+                    }
+                    return Err(error.about(&plan.key).into());
                 }
-                Err(error) => return Err(error.about(&plan.key).into()),
             },
         };
-        match plan.judge(occupant)? {
+        let busy = match plan.judge(occupant)? {
             Verdict::Replay(outcome, at) => return replay(&plan.key, outcomes, &outcome, at),
-            Verdict::Wait(busy) => match waiting.next(&busy, plan.wait_for(&busy)).await {
-                Turn::Again => {}
-                Turn::Answered(occupant) => answer = Some(occupant),
-                Turn::TimedOut => return Err(plan.timed_out(&busy, waiting.waited()).into()),
-            },
-        }
+            Verdict::Wait(busy) => busy,
+        };
+        turn = match waiting.next(&busy, plan.wait_for(&busy)).await {
+            Some(turn) => turn,
+            None => return Err(plan.timed_out(&busy, waiting.waited()).into()),
+        };
     }
 }
 
@@ -190,6 +194,6 @@ where
 {
     report_unprotected(&plan.key, error);
     let call = Call::unprotected(&plan.operation, plan.key.clone(), Downstream::PerCall);
-    let ended = Frame::scope(call.clone(), Vec::new(), body(call)).await;
+    let ended = Frame::scope(call.clone(), None, body(call)).await;
     ended.map(Outcome::Executed).map_err(Failure::Body)
 }

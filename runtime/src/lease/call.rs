@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use super::group::Group;
-use crate::model::{Key, Lease, Occupant, Token};
+use crate::model::{Key, Lease, Occupant};
 
 tokio::task_local! {
     static CURRENT: Arc<Frame>;
@@ -65,7 +65,7 @@ impl Call {
         group: &Arc<Group>,
         downstream: Downstream,
     ) -> Self {
-        let token = lease.token.value();
+        let token = group.fencing_token(lease);
         Self(Arc::new(Inner {
             operation: operation.to_owned(),
             key: lease.key.clone(),
@@ -176,11 +176,11 @@ impl fmt::Debug for Call {
     }
 }
 
-/// A call and the calls around it, with the keys they hold.
+/// A call and the calls around it, with the leases they hold.
 #[derive(Debug)]
 pub(crate) struct Frame {
     call: Call,
-    keys: Vec<(Key, Token)>,
+    group: Option<Arc<Group>>,
     outer: Option<Arc<Frame>>,
 }
 
@@ -197,21 +197,32 @@ impl Frame {
     /// Only ancestors count. Two futures joined in one task are siblings, and the one may well wait
     /// for the other.
     pub(crate) fn holds(occupant: &Occupant) -> bool {
-        let innermost = Self::current();
-        let mut frames = std::iter::successors(innermost.as_ref(), |frame| frame.outer.as_ref());
-        let is_occupant =
-            |(key, token): &(Key, Token)| *token == occupant.token && *key == occupant.key;
-        frames.any(|frame| frame.keys.iter().any(is_occupant))
+        Self::any_lease(|lease| lease.token == occupant.token && lease.key == occupant.key)
     }
 
-    /// Runs `body` as `call`, which holds `keys`.
+    /// Whether a call around this point may be in the way of one that needs `key`.
+    pub(super) fn may_hold(key: &Key) -> bool {
+        Self::any_lease(|lease| lease.key == *key)
+    }
+
+    fn any_lease(is_meant: impl Fn(&Lease) -> bool) -> bool {
+        let innermost = Self::current();
+        let mut frames = std::iter::successors(innermost.as_ref(), |frame| frame.outer.as_ref());
+        frames.any(|frame| {
+            // A detached call outlives its caller, and what that one held is somebody else's then.
+            let group = frame.group.as_ref().filter(|group| !group.is_ending());
+            group.is_some_and(|group| group.leases().any(&is_meant))
+        })
+    }
+
+    /// Runs `body` as `call`, under the leases of `group`.
     pub(crate) fn scope<F: Future>(
         call: Call,
-        keys: Vec<(Key, Token)>,
+        group: Option<Arc<Group>>,
         body: F,
     ) -> impl Future<Output = F::Output> {
         let outer = Self::current();
-        CURRENT.scope(Arc::new(Self { call, keys, outer }), body)
+        CURRENT.scope(Arc::new(Self { call, group, outer }), body)
     }
 
     /// Runs `work` where `frame` is the innermost one: a detached call is still its caller's.

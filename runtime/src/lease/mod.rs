@@ -4,6 +4,7 @@ mod background;
 mod call;
 mod doubt;
 mod group;
+mod hand_over;
 mod held;
 mod line;
 mod renewer;

@@ -209,6 +209,7 @@ async fn renew(leases: Arc<Leases>, batch: Vec<(u64, Arc<Group>)>) {
                     leases.renewer.reschedule(id, group.renewal_after(sent));
                 } else if !group.is_ending() {
                     group.lose("another holder has taken the key, or it was deleted");
+                    leases.lines.lost(&group);
                 }
             }
         }

@@ -26,6 +26,10 @@ pub(crate) struct Leases {
     pub(super) renewer: Renewer,
     pub(super) background: Background,
     pub(super) doubts: Doubts,
+    /// How many may share one lease of the store, each with a token of its own.
+    pub(super) spare_tokens: u64,
+    /// Whether the store serves those who wait in their order, whatever their process.
+    pub(super) keeps_order: bool,
     store_timeout: Duration,
     closing: AtomicBool,
 }
@@ -46,6 +50,8 @@ pub(crate) enum Taken {
 impl Leases {
     pub(crate) fn new(store: Arc<dyn Store>, store_timeout: Duration) -> Arc<Self> {
         Arc::new(Self {
+            spare_tokens: store.spare_tokens(),
+            keeps_order: store.keeps_order(),
             store,
             lines: Arc::default(),
             renewer: Renewer::default(),
@@ -87,8 +93,12 @@ impl Leases {
         }
     }
 
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
     fn check_open(&self) -> Result<(), Error> {
-        if self.closing.load(Ordering::SeqCst) {
+        if self.is_closing() {
             return Err(Error::new(ErrorKind::ShuttingDown, "the coordinator is shutting down"));
         }
         Ok(())

@@ -41,7 +41,7 @@ where
         Err(error) if plan.runs_without(&error) => {
             report_unprotected(&plan.key, &error);
             let call = Call::unprotected(OPERATION, plan.key.clone(), Downstream::PerHolder);
-            let ended = Frame::scope(call.clone(), Vec::new(), body(call)).await;
+            let ended = Frame::scope(call.clone(), None, body(call)).await;
             return ended.map_err(Failure::Body);
         }
         Err(error) => return Err(error.into()),
@@ -60,10 +60,19 @@ where
 /// Takes all keys, waiting for those that others hold.
 pub(crate) async fn acquire(leases: &Arc<Leases>, plan: &Plan) -> Result<Held, Error> {
     let mut waiting = Waiting::new(leases, &plan.claims);
+    let mut turn = waiting.begin(plan.wait).await;
     loop {
-        let busy = match leases.take(&plan.claims).await.map_err(|e| e.about(&plan.key))? {
-            Taken::Held(held) => return Ok(held),
-            Taken::Occupied(occupant) => occupant,
+        let busy = match turn {
+            Turn::Held(held) => return Ok(held),
+            Turn::Answered(occupant) => occupant,
+            Turn::Ask => match leases.take(&plan.claims).await {
+                Ok(Taken::Held(held)) => return Ok(waiting.over(held)),
+                Ok(Taken::Occupied(occupant)) => occupant,
+                Err(error) => {
+                    waiting.failed();
+                    return Err(error.about(&plan.key));
+                }
+            },
         };
         match busy.state {
             RecordState::InProgress { .. } if Frame::holds(&busy) => {
@@ -75,10 +84,10 @@ pub(crate) async fn acquire(leases: &Arc<Leases>, plan: &Plan) -> Result<Held, E
                 return Err(Error::unreadable(&busy.key, why));
             }
         }
-        match waiting.next(&busy, plan.wait).await {
-            Turn::Again | Turn::Answered(_) => {}
-            Turn::TimedOut => return Err(Error::lock_busy(&busy, waiting.waited())),
-        }
+        turn = match waiting.next(&busy, plan.wait).await {
+            Some(turn) => turn,
+            None => return Err(Error::lock_busy(&busy, waiting.waited())),
+        };
     }
 }
 

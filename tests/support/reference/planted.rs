@@ -13,6 +13,8 @@ pub enum Planted {
     TokenFallsAfterPurge,
     /// Tokens are the milliseconds of a clock that may step back.
     TokensFromTheClock,
+    /// The tokens that it calls spare are granted.
+    SpareTokensGranted,
     /// An expired lease can never be taken.
     NeverExpires,
     /// A lease can be taken before it expires.
@@ -85,6 +87,7 @@ impl Planted {
         Self::TokenFallsAfterRelease,
         Self::TokenFallsAfterPurge,
         Self::TokensFromTheClock,
+        Self::SpareTokensGranted,
         Self::NeverExpires,
         Self::TakesLiveLeases,
         Self::HoldIsTaken,
@@ -125,7 +128,8 @@ impl Planted {
             Self::PartialAcquire | Self::LastOccupantReported => "all or none",
             Self::TokenFallsAfterRelease
             | Self::TokenFallsAfterPurge
-            | Self::TokensFromTheClock => "rising",
+            | Self::TokensFromTheClock
+            | Self::SpareTokensGranted => "rising",
             Self::NoTokenCheck | Self::FutureTokensPass => "fenced",
             Self::LateRenewalRefused => "successor-only",
             Self::NoRetention

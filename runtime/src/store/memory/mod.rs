@@ -12,7 +12,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use self::clock::Clock;
-use super::record::{Effect, Record, Standing};
+use super::record::{Effect, Record, SPARE_TOKENS, Standing};
 use super::{
     Acquired, BoxFuture, Key, Lease, LeaseRequest, Store, StoreError, Token, Update, Updated,
 };
@@ -126,7 +126,7 @@ impl MemoryStore {
 
     /// One counter for all keys, so that a record that was swept takes no token with it.
     fn next_token(&self) -> Token {
-        Token::new(self.tokens.fetch_add(1, Ordering::Relaxed) + 1)
+        Token::new(self.tokens.fetch_add(1 + SPARE_TOKENS, Ordering::Relaxed) + 1)
     }
 
     fn apply(&self, (lease, update): &(Lease, Update)) -> Updated {
@@ -199,6 +199,10 @@ impl Store for MemoryStore {
         }
         let watcher = shard.watchers.entry(key.clone()).or_default();
         Box::pin(Arc::clone(watcher).notified_owned())
+    }
+
+    fn spare_tokens(&self) -> u64 {
+        SPARE_TOKENS
     }
 }
 

@@ -58,10 +58,10 @@ if new > 0 or granted then
   highest = math.max(highest, tonumber(last or 0))
   if new > 0 then
     -- Time in a token outlives a counter that was lost, the counter outlives a clock that steps
-    -- back. Taking a key takes longer than a microsecond, so the count does not outrun the time.
-    token = math.max(highest + 1, micros)
-    if token >= 9007199254740992 - new then return { -2 } end
-    highest = token + new - 1
+    -- back.
+    token = math.max(highest + STRIDE, micros * 2)
+    if token >= 9007199254740992 - new * STRIDE then return { -2 } end
+    highest = token + (new - 1) * STRIDE
   end
   redis.call('SET', KEYS[1], string.format('%016.0f', highest))
 end
@@ -71,7 +71,7 @@ for i, wish in ipairs(wishes) do
   local at = 5 * i - 4
   if not wish.token then
     wish.token = token
-    token = token + 1
+    token = token + STRIDE
   end
   local value = in_progress('p', wish.choice, wish.note, wish.token, now + ARGV[at], now,
     wish.attempt, ARGV[at + 2], wish.print)

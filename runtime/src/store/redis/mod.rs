@@ -71,12 +71,14 @@
 //! **On failover.** Redis replicates after it answers. A replica that takes over may not know of a
 //! lease that was granted or an outcome that was stored just before, and then grants the key again.
 //! No setting closes this; what does is the [fencing token](crate::Call::fencing_token), checked
-//! where the effect happens. A token is at least the server's time in µs (which stays below
-//! 2^53 until the year 2255), and above every token the server knows of. So it rises across release,
-//! expiry, deletion, restart without persistence, `FLUSHALL` and failover; and while the counter is
-//! there, across a clock that steps back. It does not rise if the counter is lost *and* the clock
-//! goes back behind the time of the loss: a replica that lacks the last writes and whose clock lags
-//! by more than the failover took.
+//! where the effect happens. A token is at least twice the server's time in µs (which stays below
+//! 2^53 until the year 2112), and 32 above every token the server knows of: the numbers between two
+//! are for those who share a lease within one process. So it rises across release, expiry,
+//! deletion, restart without persistence, `FLUSHALL` and failover; and while the counter is there,
+//! across a clock that steps back. It does not rise if the counter is lost *and* the tokens were
+//! ahead of the clock: because that went back behind the time of the loss (a replica that lacks the
+//! last writes and whose clock lags by more than the failover took), or because more than 62,500
+//! grants a second went before.
 //!
 //! **On a crash.** What the server has not written to its disk is gone with it: everything without
 //! persistence, about a second with `appendonly yes` and `appendfsync everysec`, nothing with
@@ -90,7 +92,7 @@
 //!
 //! A user of the server's access lists needs the keys of the namespace, those that start with
 //! `oncely/queue/`, and `oncely:last_token`, the channels `oncely:changed:*` and `oncely:granted:*`,
-//! and `+evalsha +script|load +time +get +set +getset +setrange +zadd +zpopmin +zrange +zrem
+//! and `+evalsha +script|load +time +get +set +setrange +zadd +zpopmin +zrange +zrem
 //! +pexpire +publish +subscribe +unsubscribe +info`. Without the channels, the queues or their commands
 //! waiting falls back to looking now and then; without `info` the server is used unseen, with a
 //! warning.
@@ -118,6 +120,7 @@ use self::link::{Link, Links};
 use self::script::Script;
 #[cfg(feature = "testing")]
 use crate::store::clock::Clock;
+use crate::store::record::SPARE_TOKENS;
 use crate::store::{
     Acquired, BoxFuture, Key, Lease, LeaseRequest, Store, StoreError, StoreErrorKind, Update,
     Updated,
@@ -283,6 +286,14 @@ impl Store for RedisStore {
                 place.called().await;
             }
         })
+    }
+
+    fn keeps_order(&self) -> bool {
+        true
+    }
+
+    fn spare_tokens(&self) -> u64 {
+        SPARE_TOKENS
     }
 }
 

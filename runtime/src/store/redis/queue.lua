@@ -40,7 +40,7 @@ local function give(key, token, note, keep, offset)
     end
     if tell(key, first) then
       local now, micros = clock(offset)
-      local value = in_progress('g', 'r', 'w', math.max(token + 1, micros), now + RESERVED, now, 1,
+      local value = in_progress('g', 'r', 'w', math.max(token + STRIDE, micros * 2), now + RESERVED, now, 1,
         string.sub(first, 1, 16), '')
       redis.call('SET', key, value, 'PX', keep)
       return

@@ -2,6 +2,9 @@
 -- `../record.rs`. Numbers stay below 2^53, where doubles are exact; Lua writes 14 digits of them by
 -- itself, which is enough for times and not for tokens.
 
+-- From one token to the next; those between are the holders' who share a lease in one process.
+local STRIDE = 32
+
 -- Milliseconds and microseconds since 1970 by the server's clock, which only tests move.
 local function clock(offset)
   local time = redis.call('TIME')

@@ -19,6 +19,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use self::connection::{File, Role};
 use self::writer::Writer;
 use super::super::clock::Clock;
+use crate::store::record::SPARE_TOKENS;
 use crate::store::{
     Acquired, BoxFuture, Lease, LeaseRequest, Occupant, Store, StoreError, Update, Updated,
 };
@@ -146,6 +147,10 @@ impl Store for SqliteStore {
             }
             self.writer.update(updates.to_vec()).await
         })
+    }
+
+    fn spare_tokens(&self) -> u64 {
+        SPARE_TOKENS
     }
 }
 
