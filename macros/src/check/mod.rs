@@ -44,6 +44,8 @@ pub(crate) struct Plan {
     pub(crate) returns: Type,
     /// Whether that type depends on a parameter.
     pub(crate) is_generic: bool,
+    /// Whether that type holds an `impl Trait`.
+    pub(crate) is_opaque: bool,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) coordinator: Option<Expr>,
     pub(crate) work: Work,
@@ -70,6 +72,10 @@ pub(crate) struct Once {
 /// A name that takes part in the fingerprint.
 pub(crate) struct Fingerprinted {
     pub(crate) name: Ident,
+    /// The type of its argument, which says what part it plays; none where that cannot be spelt.
+    pub(crate) ty: Option<Type>,
+    /// Whether it is the whole argument, and not a part of its pattern.
+    pub(crate) is_whole: bool,
     /// Whether it is a reference already, to be passed as it is.
     pub(crate) is_reference: bool,
     /// Whether its type depends on a parameter.
@@ -128,9 +134,9 @@ pub(crate) fn check<'function>(
         None => Work::Exclusive(lock?),
     };
     let returns = returns?;
-    let is_generic =
-        generics::mentions_parameter(function, &returns) && !generics::is_opaque(&returns);
-    let plan = Plan { door, returns, is_generic, warnings, coordinator, work };
+    let is_opaque = generics::is_opaque(&returns);
+    let is_generic = generics::mentions_parameter(function, &returns) && !is_opaque;
+    let plan = Plan { door, returns, is_generic, is_opaque, warnings, coordinator, work };
     problems.is_empty().then_some(Guarded { function, plan, _checked: Checked })
 }
 

@@ -23,7 +23,7 @@ pub(crate) use key_part::key_part;
 ///     let call = { … };
 ///     ::oncely::__private::run_idempotent(
 ///         call,
-///         ::oncely::__private::replays::<Result<Receipt, Error>>(),
+///         ::oncely::__private::replays(…),
 ///         async move { body },
 ///     )
 ///     .await
@@ -108,6 +108,7 @@ fn warning(warning: &Warning) -> TokenStream {
 fn runner(guarded: &Guarded<'_>, returns: &Type) -> (Ident, TokenStream) {
     let span = Span::mixed_site();
     // A type that depends on a parameter is asked in a way that lets the compiler suggest bounds.
+    let door = &guarded.plan.door;
     let one_of = |plain, generic| if guarded.plan.is_generic { generic } else { plain };
     let skipping = |skip: bool| {
         let skipped = asked(guarded, "skipped", returns);
@@ -120,7 +121,9 @@ fn runner(guarded: &Guarded<'_>, returns: &Type) -> (Ident, TokenStream) {
             ("run_lock", quote_spanned!(span=> #answers #skipping))
         }
         Work::Once(once, lock) => {
-            let answers = asked(guarded, one_of("replays", "replays_generic"), returns);
+            let replays = Ident::new(one_of("replays", "replays_generic"), span);
+            let returned = returned(guarded, returns);
+            let answers = quote_spanned!(span=> #door::#replays(#returned));
             let remembering = once.remember.as_ref().map(|remember| {
                 let errors = asked(guarded, one_of("errors", "errors_generic"), returns);
                 let only = remember.only.iter();
@@ -134,15 +137,30 @@ fn runner(guarded: &Guarded<'_>, returns: &Type) -> (Ident, TokenStream) {
     (Ident::new(runner, span), answers)
 }
 
-/// `name::<R>()`, standing from the first to the last token of the return type, so that what the
-/// type lacks is said there.
+/// What the function returns, and how that is stored, which its type decides. It stands from the
+/// first to the last token of the return type, so that what the type lacks is said there.
+fn returned(guarded: &Guarded<'_>, returns: &Type) -> TokenStream {
+    let (first, last) = ends(returns);
+    let door = guarded.plan.door.at(first);
+    // Of a type that is not known yet, everything may be true.
+    let of = Ident::new(if guarded.plan.is_opaque { "Value" } else { "Stored" }, first);
+    let nothing = empty_parentheses(last);
+    quote_spanned!(first=> #door::#of::<#returns>::TYPE.returned #nothing)
+}
+
+/// `name::<R>()`, standing where the return type stands.
 fn asked(guarded: &Guarded<'_>, name: &str, returns: &Type) -> TokenStream {
     let (first, last) = ends(returns);
     let name = Ident::new(name, first);
-    let mut nothing = Group::new(Delimiter::Parenthesis, TokenStream::new());
-    nothing.set_span(last);
+    let nothing = empty_parentheses(last);
     let door = guarded.plan.door.at(first);
     quote_spanned!(first=> #door::#name::<#returns> #nothing)
+}
+
+fn empty_parentheses(place: Span) -> Group {
+    let mut nothing = Group::new(Delimiter::Parenthesis, TokenStream::new());
+    nothing.set_span(place);
+    nothing
 }
 
 fn ends(ty: &Type) -> (Span, Span) {

@@ -14,7 +14,7 @@ use super::settings::{FOREVER, Settings, wrong};
 use crate::idempotency::{
     self, Codec, ForgetErrors, Outcome, Outcomes, RememberErrors, RememberErrorsIf, Remembering,
 };
-use crate::lease::{Call, Frame};
+use crate::lease::{Call, Downstream, Frame};
 use crate::model::{
     Arguments, Error, ErrorKind, Failure, Fingerprint, Key, LeaseRequest, OnInterrupted,
     OnStoreError, Operation, Piece, render,
@@ -28,8 +28,7 @@ use crate::model::{
 pub struct Idempotent<R = ForgetErrors> {
     binding: Binding,
     operation: Operation,
-    /// `None`: the fingerprint is the key.
-    key: Option<Result<String, Error>>,
+    name: Name,
     scope: Result<Option<String>, Error>,
     fingerprint: Result<Option<Fingerprint>, Error>,
     settings: Settings,
@@ -37,6 +36,15 @@ pub struct Idempotent<R = ForgetErrors> {
     on_interrupted: OnInterrupted,
     lock: Option<Lock>,
     errors: R,
+}
+
+/// What makes a call the same as another.
+#[derive(Debug)]
+enum Name {
+    Fingerprint,
+    Key(Result<String, Error>),
+    /// Nothing does: it is like no other.
+    Nothing,
 }
 
 impl Idempotent {
@@ -48,7 +56,7 @@ impl Idempotent {
         Self {
             binding,
             operation,
-            key,
+            name: key.map_or(Name::Fingerprint, Name::Key),
             scope: Ok(None),
             fingerprint: Ok(None),
             settings: Settings::default(),
@@ -79,8 +87,29 @@ impl Idempotent {
     where
         F: Future<Output = Result<T, E>>,
     {
+        if let Name::Nothing = self.name {
+            return self.run_unnamed(body).await;
+        }
         let (coordinator, plan) = self.into_plan()?;
         idempotency::run(&coordinator.leases, &plan, outcomes, body).await
+    }
+
+    /// Runs a call that has no key: nothing is stored, and only its lock is taken.
+    async fn run_unnamed<T, E, F>(
+        self,
+        body: impl FnOnce(Call) -> F,
+    ) -> Result<Outcome<T>, Failure<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        if let Some(lock) = self.lock {
+            return lock.attempt(body).await.map(Outcome::Executed);
+        }
+        let namespace = &self.binding.coordinator()?.namespace;
+        let key = Key::call(namespace, &self.operation, self.scope?.as_deref(), "no key")?;
+        let call = Call::unprotected(&self.operation.name(), key, Downstream::PerHolder);
+        let ended = Frame::scope(call.clone(), Vec::new(), body(call)).await;
+        ended.map(Outcome::Executed).map_err(Failure::Body)
     }
 
     pub(crate) async fn attempt_detached<T, E, F, B>(
@@ -115,7 +144,7 @@ impl<R> Idempotent<R> {
             errors,
             binding: self.binding,
             operation: self.operation,
-            key: self.key,
+            name: self.name,
             scope: self.scope,
             fingerprint: self.fingerprint,
             settings: self.settings,
@@ -134,8 +163,13 @@ impl<R> Idempotent<R> {
 
     /// The fingerprint of all arguments.
     #[doc(hidden)]
-    pub fn arguments(self, arguments: impl Into<Arguments>) -> Self {
-        self.fingerprinted(arguments.into().finish())
+    pub fn arguments(mut self, arguments: impl Into<Arguments>) -> Self {
+        let mut arguments = arguments.into();
+        // A key that the attribute spells goes before one that an argument is.
+        if let (Name::Fingerprint, Some(key)) = (&self.name, arguments.take_name()) {
+            self.name = key.map_or(Name::Nothing, |key| Name::Key(Ok(key)));
+        }
+        self.fingerprinted(arguments.finish())
     }
 
     fn fingerprinted(mut self, fingerprint: Result<Fingerprint, Error>) -> Self {
@@ -291,9 +325,9 @@ impl<R> Idempotent<R> {
         let mut settings = self.settings;
         let lease = settings.lease(self.retention)?;
         let fingerprint = self.fingerprint?;
-        let name = match self.key {
-            Some(key) => key?,
-            None => fingerprint
+        let name = match self.name {
+            Name::Key(key) => key?,
+            Name::Fingerprint | Name::Nothing => fingerprint
                 .map(|fingerprint| fingerprint.to_string())
                 .ok_or_else(|| wrong("a call needs a key or a fingerprint"))?,
         };

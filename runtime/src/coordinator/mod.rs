@@ -20,7 +20,7 @@ pub use self::installed::Binding;
 
 use self::settings::FOREVER;
 use crate::lease::Leases;
-use crate::model::{Error, Key, Operation};
+use crate::model::{Error, Key, Operation, Unfingerprinted};
 use crate::store::Store;
 
 /// Protects calls through one store. Cheap to clone; clones share everything.
@@ -122,6 +122,9 @@ impl Coordinator {
         Shutdown { stopped: names(stopped), unreleased: names(unreleased) }
     }
 }
+
+/// Through whom a call is protected does not make it another call.
+impl Unfingerprinted for Coordinator {}
 
 impl fmt::Debug for Coordinator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

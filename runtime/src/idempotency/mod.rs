@@ -3,6 +3,7 @@
 mod codec;
 mod outcome;
 mod resolve;
+mod storable;
 
 use std::future::Future;
 use std::panic::resume_unwind;
@@ -14,6 +15,7 @@ pub(crate) use self::codec::storable;
 pub use self::codec::{Codec, ErrorPolicy, IsFinal};
 pub use self::outcome::{ForgetErrors, Outcome, RememberErrors, RememberErrorsIf, Remembering};
 pub(crate) use self::resolve::resolve;
+pub use self::storable::{AsResponse, AsValue, Preparation, ResponseShape, Storable};
 
 use crate::lease::{
     Call, Claim, Downstream, Frame, Held, Leases, Lost, Settled, Taken, Turn, Waiting,
@@ -175,7 +177,7 @@ fn replay<T, E>(
 ) -> Result<Outcome<T>, Failure<E>> {
     match outcomes.recalled(key, outcome)? {
         Ok(value) => Ok(Outcome::Replayed { value, at }),
-        Err(error) => Err(Failure::Body(error)),
+        Err(error) => Err(Failure::Replayed(error)),
     }
 }
 

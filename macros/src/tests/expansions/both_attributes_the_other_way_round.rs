@@ -14,6 +14,9 @@ async fn pay(order: u64) -> Result<(), PayError> {
 async fn pay(order: u64) -> Result<(), PayError> {
     let call = {
         let binding = ::oncely::__private::installed();
+        let arguments = ::oncely::__private::Arguments::new();
+        let arguments = ::oncely::__private::Argument::<u64>::TYPE
+            .add(arguments, &order);
         ::oncely::__private::idempotent(
                 &binding,
                 {
@@ -22,7 +25,7 @@ async fn pay(order: u64) -> Result<(), PayError> {
                 },
                 ::core::option::Option::None,
             )
-            .arguments(::oncely::__private::Arguments::new().with(&order))
+            .arguments(arguments.varying())
             .with_lock(
                 ::oncely::__private::lock(
                     &binding,
@@ -37,7 +40,9 @@ async fn pay(order: u64) -> Result<(), PayError> {
     };
     ::oncely::__private::run_idempotent(
             call,
-            ::oncely::__private::replays::<Result<(), PayError>>(),
+            ::oncely::__private::replays(
+                ::oncely::__private::Stored::<Result<(), PayError>>::TYPE.returned(),
+            ),
             async move {
                 if let ::core::option::Option::Some(never) = ::core::option::Option::None::<
                     Result<(), PayError>,
