@@ -108,7 +108,6 @@ fn warning(warning: &Warning) -> TokenStream {
 fn runner(guarded: &Guarded<'_>, returns: &Type) -> (Ident, TokenStream) {
     let span = Span::mixed_site();
     // A type that depends on a parameter is asked in a way that lets the compiler suggest bounds.
-    let door = &guarded.plan.door;
     let one_of = |plain, generic| if guarded.plan.is_generic { generic } else { plain };
     let skipping = |skip: bool| {
         let skipped = asked(guarded, "skipped", returns);
@@ -121,9 +120,7 @@ fn runner(guarded: &Guarded<'_>, returns: &Type) -> (Ident, TokenStream) {
             ("run_lock", quote_spanned!(span=> #answers #skipping))
         }
         Work::Once(once, lock) => {
-            let replays = Ident::new(one_of("replays", "replays_generic"), span);
-            let returned = returned(guarded, returns);
-            let answers = quote_spanned!(span=> #door::#replays(#returned));
+            let answers = replays(guarded, one_of("replays", "replays_generic"), returns);
             let remembering = once.remember.as_ref().map(|remember| {
                 let errors = asked(guarded, one_of("errors", "errors_generic"), returns);
                 let only = remember.only.iter();
@@ -137,30 +134,34 @@ fn runner(guarded: &Guarded<'_>, returns: &Type) -> (Ident, TokenStream) {
     (Ident::new(runner, span), answers)
 }
 
-/// What the function returns, and how that is stored, which its type decides. It stands from the
-/// first to the last token of the return type, so that what the type lacks is said there.
-fn returned(guarded: &Guarded<'_>, returns: &Type) -> TokenStream {
+/// What may be done with the return type, and how its outcomes are stored, which the type decides.
+/// All of it stands from the first to the last token of the type, so that what that lacks is said
+/// there, and once.
+fn replays(guarded: &Guarded<'_>, name: &str, returns: &Type) -> TokenStream {
     let (first, last) = ends(returns);
     let door = guarded.plan.door.at(first);
     // Of a type that is not known yet, everything may be true.
     let of = Ident::new(if guarded.plan.is_opaque { "Value" } else { "Stored" }, first);
-    let nothing = empty_parentheses(last);
-    quote_spanned!(first=> #door::#of::<#returns>::TYPE.returned #nothing)
+    let nothing = parentheses(TokenStream::new(), last);
+    let returned = quote_spanned!(first=> #door::#of::<#returns>::TYPE.returned #nothing);
+    let name = Ident::new(name, first);
+    let returned = parentheses(returned, last);
+    quote_spanned!(first=> #door::#name #returned)
 }
 
 /// `name::<R>()`, standing where the return type stands.
 fn asked(guarded: &Guarded<'_>, name: &str, returns: &Type) -> TokenStream {
     let (first, last) = ends(returns);
     let name = Ident::new(name, first);
-    let nothing = empty_parentheses(last);
+    let nothing = parentheses(TokenStream::new(), last);
     let door = guarded.plan.door.at(first);
     quote_spanned!(first=> #door::#name::<#returns> #nothing)
 }
 
-fn empty_parentheses(place: Span) -> Group {
-    let mut nothing = Group::new(Delimiter::Parenthesis, TokenStream::new());
-    nothing.set_span(place);
-    nothing
+fn parentheses(around: TokenStream, place: Span) -> Group {
+    let mut group = Group::new(Delimiter::Parenthesis, around);
+    group.set_span(place);
+    group
 }
 
 fn ends(ty: &Type) -> (Span, Span) {
