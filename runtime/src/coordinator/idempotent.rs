@@ -17,7 +17,7 @@ use crate::idempotency::{
 use crate::lease::{Call, Downstream, Frame};
 use crate::model::{
     Arguments, Error, ErrorKind, Failure, Fingerprint, Key, LeaseRequest, OnInterrupted,
-    OnStoreError, Operation, Piece, render,
+    OnStoreError, Operation, Piece, StoredOutcome, render,
 };
 
 /// A call that is about to run once; from [`Coordinator::idempotent`].
@@ -305,8 +305,16 @@ impl<R> Idempotent<R> {
     /// As [`resolve_as_not_run`](Self::resolve_as_not_run), and
     /// [`Unreadable`](ErrorKind::Unreadable) if `value` cannot be stored.
     pub async fn resolve_with<T: Serialize>(self, value: &T) -> Result<bool, Error> {
+        self.resolve_as(|key| idempotency::storable(key, value)).await
+    }
+
+    /// The same, whatever the outcome is stored as.
+    pub(crate) async fn resolve_as(
+        self,
+        outcome: impl FnOnce(&Key) -> Result<StoredOutcome, Error>,
+    ) -> Result<bool, Error> {
         let (coordinator, plan) = self.into_plan()?;
-        let outcome = idempotency::storable(&plan.key, value)?;
+        let outcome = outcome(&plan.key)?;
         idempotency::resolve(&coordinator.leases, &plan, Some(outcome)).await
     }
 

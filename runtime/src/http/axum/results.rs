@@ -8,12 +8,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 
+use crate::coordinator::Idempotent;
 use crate::http::Recorded;
 use crate::http::headers::{IDEMPOTENCY_REPLAYED, StoreHeaders, is_stored, mark_replayed};
 use crate::http::problem::broken_off;
 use crate::http::recorded::unstorable;
 use crate::idempotency::{AsResponse, Codec, Preparation, ResponseShape, Storable};
-use crate::model::MAX_OUTCOME_BYTES;
+use crate::model::{Error, MAX_OUTCOME_BYTES, StoredOutcome};
 
 /// A response, or a part of one, that can be stored and put together again.
 ///
@@ -57,6 +58,36 @@ impl<T: Replayable> Storable<AsResponse> for T {
 
     fn preparation() -> Option<Preparation<Self>> {
         T::PREPARATION
+    }
+}
+
+impl<R> Idempotent<R> {
+    /// As [`resolve_with`](Self::resolve_with), for a handler: someone looked at what an interrupted
+    /// request did, and decides that it stands, with `answer` as its answer.
+    ///
+    /// ```
+    /// # use axum::Json;
+    /// # use axum::http::StatusCode;
+    /// # async fn example(oncely: oncely::Coordinator, key: &str) -> Result<(), oncely::Error> {
+    /// let answer = (StatusCode::CREATED, Json("payment 7".to_owned()));
+    /// oncely.idempotent("pay", key).resolve_with_response(&answer).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`resolve_with`](Self::resolve_with).
+    pub async fn resolve_with_response<T: Replayable>(self, answer: &T) -> Result<bool, Error> {
+        let mut response = Recorded::default();
+        let stored = answer.record(&mut response).and_then(|()| response.encode());
+        self.resolve_as(|key| match stored {
+            Ok(stored) => Ok(StoredOutcome::Value(stored)),
+            Err(error) => {
+                let message = "the answer cannot be stored as an outcome";
+                Err(Error::unreadable(key, message).with_source(error))
+            }
+        })
+        .await
     }
 }
 
