@@ -5,7 +5,7 @@ use quote::ToTokens;
 use syn::{Expr, GenericArgument, Pat, PathArguments, Type};
 
 use super::Fingerprinted;
-use super::generics::{is_opaque, mentions_parameter};
+use super::generics::{is_opaque, is_plain, mentions_parameter};
 use crate::diagnostics::{Problems, instead};
 use crate::model::{Argument, Body, Function, Idempotent};
 use crate::parse::item::bare;
@@ -106,7 +106,7 @@ pub(super) fn fingerprinted(function: &Function, idempotent: &Idempotent) -> Vec
         let names = argument.bindings.iter().filter(|name| !is_left_out(name, idempotent));
         names.map(move |name| Fingerprinted {
             name: name.clone(),
-            ty: (!is_opaque(&argument.ty)).then(|| argument.ty.clone()),
+            ty: (!is_opaque(&argument.ty) && !is_plain(&argument.ty)).then(|| argument.ty.clone()),
             is_whole,
             is_reference,
             is_generic: mentions_parameter(function, &argument.ty) || is_opaque(&argument.ty),

@@ -140,8 +140,7 @@ fn runner(guarded: &Guarded<'_>, returns: &Type) -> (Ident, TokenStream) {
 fn replays(guarded: &Guarded<'_>, name: &str, returns: &Type) -> TokenStream {
     let (first, last) = ends(returns);
     let door = guarded.plan.door.at(first);
-    // Of a type that is not known yet, everything may be true.
-    let of = Ident::new(if guarded.plan.is_opaque { "Value" } else { "Stored" }, first);
+    let of = Ident::new(if guarded.plan.is_value { "Value" } else { "Stored" }, first);
     let nothing = parentheses(TokenStream::new(), last);
     let returned = quote_spanned!(first=> #door::#of::<#returns>::TYPE.returned #nothing);
     let name = Ident::new(name, first);

@@ -12,8 +12,7 @@ impl Till {
         let call = {
             let binding = once::__private::installed();
             let arguments = once::__private::Arguments::new();
-            let arguments = once::__private::Argument::<u64>::TYPE
-                .add(arguments, &order);
+            let arguments = once::__private::Counted::<()>::TYPE.add(arguments, &order);
             once::__private::idempotent(
                     &binding,
                     {
@@ -30,7 +29,7 @@ impl Till {
         once::__private::run_idempotent(
                 call,
                 once::__private::replays(
-                    once::__private::Stored::<Result<u64, PayError>>::TYPE.returned(),
+                    once::__private::Value::<Result<u64, PayError>>::TYPE.returned(),
                 ),
                 async move {
                     if let ::core::option::Option::Some(never) = ::core::option::Option::None::<

@@ -9,10 +9,9 @@ async fn pay(order: u64, #[cfg(feature = "notes")] note: &str) -> Result<u64, Pa
     let call = {
         let binding = ::oncely::__private::installed();
         let arguments = ::oncely::__private::Arguments::new();
-        let arguments = ::oncely::__private::Argument::<u64>::TYPE
-            .add(arguments, &order);
+        let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, &order);
         #[cfg(feature = "notes")]
-        let arguments = ::oncely::__private::Argument::<&str>::TYPE.add(arguments, note);
+        let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, note);
         ::oncely::__private::idempotent(
                 &binding,
                 {
@@ -26,7 +25,7 @@ async fn pay(order: u64, #[cfg(feature = "notes")] note: &str) -> Result<u64, Pa
     ::oncely::__private::run_idempotent(
             call,
             ::oncely::__private::replays(
-                ::oncely::__private::Stored::<Result<u64, PayError>>::TYPE.returned(),
+                ::oncely::__private::Value::<Result<u64, PayError>>::TYPE.returned(),
             ),
             async move {
                 if let ::core::option::Option::Some(never) = ::core::option::Option::None::<

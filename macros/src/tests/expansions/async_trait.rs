@@ -72,7 +72,7 @@ impl Payments for Gateway {
                     let arguments = ::oncely::__private::Arguments::new();
                     let arguments = ::oncely::__private::PartOf::<Json<Request>>::TYPE
                         .add(arguments, &id);
-                    let arguments = ::oncely::__private::Argument::<String>::TYPE
+                    let arguments = ::oncely::__private::Counted::<()>::TYPE
                         .add(arguments, &note);
                     ::oncely::__private::idempotent(
                             &binding,

@@ -15,8 +15,7 @@ async fn pay(order: u64) -> Result<(), PayError> {
     let call = {
         let binding = ::oncely::__private::installed();
         let arguments = ::oncely::__private::Arguments::new();
-        let arguments = ::oncely::__private::Argument::<u64>::TYPE
-            .add(arguments, &order);
+        let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, &order);
         ::oncely::__private::idempotent(
                 &binding,
                 {
@@ -41,7 +40,7 @@ async fn pay(order: u64) -> Result<(), PayError> {
     ::oncely::__private::run_idempotent(
             call,
             ::oncely::__private::replays(
-                ::oncely::__private::Stored::<Result<(), PayError>>::TYPE.returned(),
+                ::oncely::__private::Value::<Result<(), PayError>>::TYPE.returned(),
             ),
             async move {
                 if let ::core::option::Option::Some(never) = ::core::option::Option::None::<

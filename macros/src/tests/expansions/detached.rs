@@ -9,8 +9,7 @@ async fn pay(order: u64) -> Result<Receipt, PayError> {
     let call = {
         let binding = ::oncely::__private::installed();
         let arguments = ::oncely::__private::Arguments::new();
-        let arguments = ::oncely::__private::Argument::<u64>::TYPE
-            .add(arguments, &order);
+        let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, &order);
         ::oncely::__private::idempotent(
                 &binding,
                 {

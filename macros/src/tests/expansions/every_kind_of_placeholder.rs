@@ -17,7 +17,7 @@ impl Till {
         let call = {
             let binding = ::oncely::__private::installed();
             let arguments = ::oncely::__private::Arguments::new();
-            let arguments = ::oncely::__private::Argument::<u64>::TYPE
+            let arguments = ::oncely::__private::Counted::<()>::TYPE
                 .add(arguments, &r#type);
             let arguments = ::oncely::__private::Argument::<Request>::TYPE
                 .add(arguments, &request);
@@ -52,7 +52,7 @@ impl Till {
         ::oncely::__private::run_idempotent(
                 call,
                 ::oncely::__private::replays(
-                    ::oncely::__private::Stored::<Result<u64, PayError>>::TYPE.returned(),
+                    ::oncely::__private::Value::<Result<u64, PayError>>::TYPE.returned(),
                 ),
                 async move {
                     if let ::core::option::Option::Some(never) = ::core::option::Option::None::<

@@ -24,10 +24,8 @@ async fn pay(tenant: String, order: u64, clock: Clock) -> Result<(), PayError> {
             coordinator => ::oncely::__private::given(coordinator),
         };
         let arguments = ::oncely::__private::Arguments::new();
-        let arguments = ::oncely::__private::Argument::<String>::TYPE
-            .add(arguments, &tenant);
-        let arguments = ::oncely::__private::Argument::<u64>::TYPE
-            .add(arguments, &order);
+        let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, &tenant);
+        let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, &order);
         ::oncely::__private::idempotent(
                 &binding,
                 ::oncely::__private::named("payments.pay"),
@@ -50,7 +48,7 @@ async fn pay(tenant: String, order: u64, clock: Clock) -> Result<(), PayError> {
     ::oncely::__private::run_idempotent(
             call,
             ::oncely::__private::replays(
-                    ::oncely::__private::Stored::<Result<(), PayError>>::TYPE.returned(),
+                    ::oncely::__private::Value::<Result<(), PayError>>::TYPE.returned(),
                 )
                 .remembering(
                     ::oncely::__private::errors::<Result<(), PayError>>()

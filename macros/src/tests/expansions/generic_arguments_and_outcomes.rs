@@ -17,7 +17,7 @@ where
     let call = {
         let binding = ::oncely::__private::installed();
         let arguments = ::oncely::__private::Arguments::new();
-        let arguments = ::oncely::__private::Argument::<&str>::TYPE.add(arguments, id);
+        let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, id);
         let arguments = ::oncely::__private::Argument::<T>::TYPE
             .add_generic(arguments, &value);
         let arguments = ::oncely::__private::Argument::<Vec<u8>>::TYPE

@@ -9,10 +9,8 @@ pub async fn pay(order: u64, amount: u64) -> anyhow::Result<Receipt> {
     let call = {
         let binding = ::oncely::__private::installed();
         let arguments = ::oncely::__private::Arguments::new();
-        let arguments = ::oncely::__private::Argument::<u64>::TYPE
-            .add(arguments, &order);
-        let arguments = ::oncely::__private::Argument::<u64>::TYPE
-            .add(arguments, &amount);
+        let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, &order);
+        let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, &amount);
         ::oncely::__private::idempotent(
                 &binding,
                 {

@@ -18,8 +18,7 @@ async fn pay(
     let call = {
         let binding = ::oncely::__private::installed();
         let arguments = ::oncely::__private::Arguments::new();
-        let arguments = ::oncely::__private::Argument::<u64>::TYPE
-            .add(arguments, &order);
+        let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, &order);
         let arguments = ::oncely::__private::PartOf::<Json<Pair>>::TYPE
             .add(arguments, &first);
         let arguments = ::oncely::__private::PartOf::<Json<Pair>>::TYPE
@@ -43,7 +42,7 @@ async fn pay(
     ::oncely::__private::run_idempotent(
             call,
             ::oncely::__private::replays(
-                ::oncely::__private::Stored::<Result<u64, PayError>>::TYPE.returned(),
+                ::oncely::__private::Value::<Result<u64, PayError>>::TYPE.returned(),
             ),
             async move {
                 if let ::core::option::Option::Some(never) = ::core::option::Option::None::<

@@ -46,7 +46,7 @@ async fn book(tags: HashSet<String>) -> Result<u64, BookError> {
     ::oncely::__private::run_idempotent(
             call,
             ::oncely::__private::replays(
-                ::oncely::__private::Stored::<Result<u64, BookError>>::TYPE.returned(),
+                ::oncely::__private::Value::<Result<u64, BookError>>::TYPE.returned(),
             ),
             async move {
                 if let ::core::option::Option::Some(never) = ::core::option::Option::None::<
