@@ -48,6 +48,8 @@
 #[doc(hidden)]
 pub mod __private;
 mod coordinator;
+#[cfg(feature = "http")]
+pub mod http;
 mod idempotency;
 mod lease;
 mod lock;
@@ -64,6 +66,7 @@ pub use lease::{Call, current};
 pub use lock::LockGuard;
 pub use model::{
     Arguments, Error, ErrorKind, Fingerprint, KeyPart, KeyPartWriter, OnInterrupted, OnStoreError,
+    Unfingerprinted,
 };
 #[cfg(feature = "macros")]
 pub use oncely_macros::{KeyPart, idempotent, with_lock};

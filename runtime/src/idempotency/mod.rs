@@ -4,6 +4,7 @@ mod cache;
 mod codec;
 mod outcome;
 mod resolve;
+mod storable;
 
 use std::future::Future;
 use std::panic::resume_unwind;
@@ -18,6 +19,7 @@ pub(crate) use self::codec::storable;
 pub use self::codec::{Codec, ErrorPolicy, IsFinal};
 pub use self::outcome::{ForgetErrors, Outcome, RememberErrors, RememberErrorsIf, Remembering};
 pub(crate) use self::resolve::resolve;
+pub use self::storable::{AsResponse, AsValue, Preparation, ResponseShape, Storable};
 
 use tokio::time::Instant;
 
@@ -155,7 +157,7 @@ impl Plan {
         self.check_same_call(recorded.fingerprint.as_ref())?;
         match outcomes.recalled(&self.key, &recorded.outcome)? {
             Ok(value) => Ok(Outcome::Replayed { value, at: recorded.at }),
-            Err(error) => Err(Failure::Body(error)),
+            Err(error) => Err(Failure::Replayed(error)),
         }
     }
 
