@@ -1,6 +1,9 @@
 //! The contract of a store: two operations, one hint and eleven laws.
 
-#[cfg(any(feature = "sqlite", all(feature = "redis", feature = "testing")))]
+#[cfg(any(
+    feature = "sqlite",
+    all(feature = "testing", any(feature = "redis", feature = "postgres", feature = "mysql"))
+))]
 pub(crate) mod clock;
 mod connect;
 mod error;
