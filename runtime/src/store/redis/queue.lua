@@ -45,8 +45,8 @@ local function give(key, token, note, keep, offset)
     end
     if tell(key, first, 'now') then
       local now, micros = clock(offset)
-      local value = in_progress('g', 'r', 'w', math.max(token + STRIDE, micros * 2), now + RESERVED, now, 1,
-        string.sub(first, 1, 16), '')
+      local id, next_token = string.sub(first, 1, 16), math.max(token + STRIDE, micros * 2)
+      local value = in_progress('g', 'r', 'w', next_token, now + RESERVED, now, 1, id, '')
       redis.call('SET', key, value, 'PX', keep)
       local second = first_of(key)
       if second then tell(key, second, 'nxt') end
