@@ -30,13 +30,13 @@ const TAKE: &str = "
     if redis.call('GET', KEYS[2]) then return {1} end
     local last = redis.call('GET', KEYS[1])
     redis.call('SET', KEYS[1], '3613285916672001')
-    redis.call('SET', KEYS[2], '1 p r 3613285916672001 1 1764151230000 1764151200000 - -\\n'
+    redis.call('SET', KEYS[2], '1 p r - - 3613285916672001 1764151230000 1764151200000 1\\n'
       .. ARGV[3], 'PX', ARGV[2])
     return {0, 3613285916672001, 1}";
 const GIVE: &str = "
     local time = redis.call('TIME')
     redis.call('GET', KEYS[1])
-    redis.call('SET', KEYS[1], '1 f r 3613285916672001 1 1764151230000 1764151200000 - -\\n'
+    redis.call('SET', KEYS[1], '1 c r 0 - 3613285916672001 1764151230000 1764151200000 1\\n'
       .. ARGV[5], 'PX', ARGV[4])
     return {1}";
 const READ: &str = "

@@ -23,17 +23,19 @@ if #KEYS == 2 and not ARGV[6] and (choice == 'r' or choice == 'h') then
   local last = past and #now == 13 and (redis.call('GET', KEYS[1]) or '0000000000000000')
   local count = last and #last == 16 and tonumber(last)
   token = math.max(token, (past or 0) + 32, (count or 0) + 32)
-  if count and token < 9007199254740992 then
+  -- `%d` is twice as fast as `%.0f`; where it has but 32 bits the length is not that.
+  local times = string.format('%d %d ', token, now + ARGV[1])
+  if count and token < 9007199254740992 and #times == 31 then
     local text, value
     if past < 0 then
       text = string.sub(raw, 11, 26)
       if text > last then redis.call('SET', KEYS[1], text) end
-      value = string.sub(raw, 6, 27) .. now + ARGV[1] .. string.sub(raw, 41)
+      value = string.sub(raw, 6, 27) .. string.sub(times, 18, 30) .. string.sub(raw, 41)
     else
-      text = string.format('%016.0f', token)
+      text = string.sub(times, 1, 16)
       redis.call('SET', KEYS[1], text)
-      value = (raw and string.sub(raw, 6, 8) or ' - ') .. (ARGV[4] == '' and '- ' or 'f ') .. text
-        .. ' ' .. now + ARGV[1] .. ' ' .. now .. ' 1\n' .. ARGV[3] .. ARGV[4]
+      value = (raw and string.sub(raw, 6, 8) or ' - ') .. (ARGV[4] == '' and '- ' or 'f ') .. times
+        .. now .. ' 1\n' .. ARGV[3] .. ARGV[4]
     end
     if choice == 'h' then
       redis.call('SET', KEYS[2], '1 p h' .. value)

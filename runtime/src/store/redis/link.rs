@@ -140,8 +140,8 @@ impl Link {
 
     /// A place in the queue of the request's key; `None` if the connection is gone.
     pub(super) fn wait(self: &Arc<Self>, request: &LeaseRequest, offset: i64) -> Option<Place> {
-        let told = self.places.join(request.attempt_id, &self.connection, &self.runtime)?;
-        Some(Place::new(self, told, request, offset))
+        let calls = self.places.join(request.attempt_id, &self.connection, &self.runtime)?;
+        Some(Place::new(self, calls, request, offset))
     }
 
     pub(super) fn places(&self) -> &Places {

@@ -48,8 +48,8 @@
 //! letters, of which each connection has one subscription for all its keys. A connection that
 //! nobody listens on is passed over. The record is kept for the one who was called for 250 ms: its
 //! acquire makes a lease of it, and if none comes, whoever asks next takes the key, as a first
-//! attempt. So a waiter that was killed costs nothing, and one that stands still a quarter of a
-//! second. To give up is to be taken out, and to pass on what came at the same moment. A queue has a
+//! attempt; the second in the queue was told to ask then. So a waiter that was killed costs nothing,
+//! and one that stands still a quarter of a second. To give up is to be taken out, and to pass on what came at the same moment. A queue has a
 //! time to live of a minute, which those in it renew, and is gone when it is empty.
 //!
 //! **Listening.** Whoever waits for a call, or for several keys at once, cannot be handed one key.

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::ready;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -13,10 +12,9 @@ use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, PushInfo, PushKind, Value};
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
-use tokio::sync::futures::OwnedNotified;
+use tokio::sync::watch;
 use tokio::task::unconstrained;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 use super::error::Failure;
 use super::link::{Link, start};
@@ -26,6 +24,9 @@ use crate::store::{AttemptId, BoxFuture, LeaseRequest, OnInterrupted};
 
 /// What stands before the connection's name in the name of its channel; `queue.lua` has it too.
 const CHANNEL: &str = "oncely:granted:";
+
+/// When the second in a queue looks whether the first has come; `queue.lua` keeps the key for 250 ms.
+const RESERVED: Duration = Duration::from_millis(251);
 
 /// How long a queue outlives the last sign of those in it.
 const KEPT: Duration = Duration::from_secs(60);
@@ -46,16 +47,21 @@ pub(super) struct Places {
 
 #[derive(Default)]
 struct State {
-    waiters: HashMap<AttemptId, Waiter>,
+    waiters: HashMap<AttemptId, watch::Sender<Call>>,
     subscribed: bool,
     /// The connection is gone, and nothing will be heard any more.
     over: bool,
 }
 
-#[derive(Default)]
-struct Waiter {
-    told: Arc<Notify>,
-    places: usize,
+/// What those who give keys back tell somebody who waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Call {
+    #[default]
+    Nothing,
+    /// Somebody else was called; if they do not come it is your turn.
+    Next,
+    /// Ask for the key.
+    Now,
 }
 
 impl Places {
@@ -76,7 +82,7 @@ impl Places {
         attempt: AttemptId,
         connection: &MultiplexedConnection,
         runtime: &Handle,
-    ) -> Option<OwnedNotified> {
+    ) -> Option<Calls> {
         let mut state = self.state.lock();
         if state.over {
             return None;
@@ -89,17 +95,14 @@ impl Places {
                 }
             });
         }
-        let waiter = state.waiters.entry(attempt).or_default();
-        waiter.places += 1;
-        Some(Arc::clone(&waiter.told).notified_owned())
+        Some(Calls(state.waiters.entry(attempt).or_default().subscribe()))
     }
 
     /// Forgets one place of `attempt`; true if it has no other.
     fn part(&self, attempt: AttemptId) -> bool {
         let mut state = self.state.lock();
-        let Some(waiter) = state.waiters.get_mut(&attempt) else { return false };
-        waiter.places -= 1;
-        let last = waiter.places == 0;
+        // The one that parts is still counted.
+        let last = state.waiters.get(&attempt).is_some_and(|calls| calls.receiver_count() <= 1);
         if last {
             state.waiters.remove(&attempt);
         }
@@ -115,10 +118,12 @@ impl Places {
             return;
         };
         let mine = channel.strip_prefix(CHANNEL.as_bytes()) == Some(self.name.as_bytes());
-        let Some((attempt, key)) = call.split_first_chunk().filter(|_| mine) else { return };
+        let Some((word, call)) = call.split_first_chunk::<3>().filter(|_| mine) else { return };
+        let Some((attempt, key)) = call.split_first_chunk() else { return };
         let attempt = AttemptId::from_bytes(*attempt);
-        if let Some(waiter) = self.state.lock().waiters.get(&attempt) {
-            waiter.told.notify_waiters();
+        let word = if word == b"now" { Call::Now } else { Call::Next };
+        if let Some(calls) = self.state.lock().waiters.get(&attempt) {
+            calls.send_replace(word);
         } else if let Some(link) = self.link.get().and_then(Weak::upgrade) {
             leave(&link, key.to_vec(), attempt, 0);
         }
@@ -128,7 +133,9 @@ impl Places {
     pub(super) fn end(&self) {
         let mut state = self.state.lock();
         state.over = true;
-        state.waiters.values().for_each(|waiter| waiter.told.notify_waiters());
+        for calls in state.waiters.values() {
+            calls.send_replace(Call::Now);
+        }
     }
 }
 
@@ -138,44 +145,46 @@ impl fmt::Debug for Places {
     }
 }
 
+/// What one place hears.
+pub(super) struct Calls(watch::Receiver<Call>);
+
 /// A place in the queue of one key.
 pub(super) struct Place {
     link: Arc<Link>,
     key: Arc<str>,
     attempt: AttemptId,
     offset: i64,
-    told: Pin<Box<OwnedNotified>>,
+    calls: Calls,
     asking: BoxFuture<'static, Result<Value, Failure>>,
     /// Nobody has called, so the place is still in the queue.
     kept: bool,
 }
 
 impl Place {
-    /// A place for `request`, who is `told` of the call; it is asked for when this returns.
-    pub(super) fn new(
-        link: &Arc<Link>,
-        told: OwnedNotified,
-        request: &LeaseRequest,
-        offset: i64,
-    ) -> Self {
+    /// A place for `request`, who hears these calls; it is asked for when this returns.
+    pub(super) fn new(link: &Arc<Link>, calls: Calls, request: &LeaseRequest, offset: i64) -> Self {
         let (key, attempt) = (Arc::<str>::from(request.key.as_str()), request.attempt_id);
         let mut asking = ask(link, &key, attempt, offset);
         let mut context = Context::from_waker(Waker::noop());
         if let Poll::Ready(answer) = asking.as_mut().poll(&mut context) {
             asking = Box::pin(ready(answer));
         }
-        let (link, told) = (Arc::clone(link), Box::pin(told));
-        Self { link, key, attempt, offset, told, asking, kept: true }
+        Self { link: Arc::clone(link), key, attempt, offset, calls, asking, kept: true }
     }
 
     /// Resolves when it is time to ask for the key again.
     pub(super) async fn called(mut self) {
+        let (mut asked, mut look) = (true, Instant::now() + KEPT / 3);
         loop {
             tokio::select! {
                 biased;
-                () = self.told.as_mut() => break,
-                answer = &mut self.asking => match answer {
-                    Ok(Value::Int(0)) => {}
+                called = self.calls.0.changed() => match *self.calls.0.borrow_and_update() {
+                    Call::Next if called.is_ok() => look = Instant::now() + RESERVED,
+                    Call::Nothing if called.is_ok() => {}
+                    Call::Next | Call::Nothing | Call::Now => break,
+                },
+                answer = &mut self.asking, if asked => match answer {
+                    Ok(Value::Int(0)) => asked = false,
                     Ok(_) => break,
                     Err(_) => {
                         // Perhaps there is no right to queue; there may be one to listen.
@@ -185,12 +194,9 @@ impl Place {
                         break;
                     }
                 },
-            }
-            tokio::select! {
-                biased;
-                () = self.told.as_mut() => break,
-                () = sleep(KEPT / 3) => {
+                () = sleep_until(look) => {
                     self.asking = ask(&self.link, &self.key, self.attempt, self.offset);
+                    (asked, look) = (true, Instant::now() + KEPT / 3);
                 }
             }
         }

@@ -10,11 +10,16 @@ local function queue(key)
   return 'oncely/queue/' .. key
 end
 
--- Tells somebody in the queue to look; false if their connection is gone.
-local function tell(key, place)
+-- Tells somebody in the queue to look: now (`now`), or once whoever was called should have come
+-- (`nxt`). False if their connection is gone.
+local function tell(key, place, word)
   local id, connection = string.sub(place, 1, 16), string.sub(place, 17)
-  local heard = redis.pcall('PUBLISH', 'oncely:granted:' .. connection, id .. key)
+  local heard = redis.pcall('PUBLISH', 'oncely:granted:' .. connection, word .. id .. key)
   return type(heard) == 'number' and heard > 0
+end
+
+local function first_of(key)
+  return redis.pcall('ZRANGE', queue(key), 0, 0)[1]
 end
 
 -- The key may be free: tells those who listen, and the first in the queue, which stays there. Only
@@ -22,8 +27,8 @@ end
 local function tell_all(key)
   redis.pcall('PUBLISH', 'oncely:changed:' .. key, '')
   for _ = 1, DEAD do
-    local first = redis.pcall('ZRANGE', queue(key), 0, 0)[1]
-    if not first or tell(key, first) then return end
+    local first = first_of(key)
+    if not first or tell(key, first, 'now') then return end
     redis.pcall('ZREM', queue(key), first)
   end
 end
@@ -38,11 +43,13 @@ local function give(key, token, note, keep, offset)
       note = '-'
       break
     end
-    if tell(key, first) then
+    if tell(key, first, 'now') then
       local now, micros = clock(offset)
-      local value = in_progress('g', 'r', 'w', math.max(token + STRIDE, micros * 2), now + RESERVED, now, 1,
-        string.sub(first, 1, 16), '')
+      local id, next_token = string.sub(first, 1, 16), math.max(token + STRIDE, micros * 2)
+      local value = in_progress('g', 'r', 'w', next_token, now + RESERVED, now, 1, id, '')
       redis.call('SET', key, value, 'PX', keep)
+      local second = first_of(key)
+      if second then tell(key, second, 'nxt') end
       return
     end
   end

@@ -35,7 +35,8 @@ local function parse(raw)
   end
   local whole, waiters = #raw + 1 == ends, string.find(note, '[-wl]') ~= nil
   if state == 'c' then whole = #raw + 1 >= ends end
-  if not whole or waiters == (state == 'c') or record.token >= 9007199254740992 or record.attempt >= 4294967296 then return nil end
+  local small = record.token < 9007199254740992 and record.attempt < 4294967296
+  if not whole or not small or waiters == (state == 'c') then return nil end
   return record
 end
 

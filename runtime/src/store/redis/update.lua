@@ -40,12 +40,13 @@ for i = 1, #KEYS do
       give(key, tonumber(token), note, keep, ARGV[5 * #KEYS + 1])
     else
       now = now or clock(ARGV[5 * #KEYS + 1])
-      local choice, times = sub(raw, 5, 5), now + ARGV[at + 2]
+      local choice, expires = sub(raw, 5, 5), string.format('%013.0f', now + ARGV[at + 2])
       if what == 'r' then
-        hold(key, sub(raw, 1, 27) .. times .. sub(raw, 41), choice, keep)
+        hold(key, sub(raw, 1, 27) .. expires .. sub(raw, 41), choice, keep)
       else
         local line = string.find(raw, '\n', 56, true)
-        local rest = times .. ' ' .. now .. sub(raw, 55, line) .. sub(raw, line + 17)
+        local rest = string.format('%s %013.0f', expires, now) .. sub(raw, 55, line)
+          .. sub(raw, line + 17)
         if what == 'i' then
           hold(key, '1 i ' .. sub(raw, 5, 27) .. rest, choice, keep)
         else

@@ -16,11 +16,13 @@ if #KEYS == 1 and not ARGV[6] and what ~= 'r' and what ~= 'i' then
     local micros = time[2]
     if #micros < 6 then micros = string.sub('00000' .. micros, -6) end
     local now = time[1] .. string.sub(micros, 1, 3)
-    if #now == 13 then
+    -- `%d` is twice as fast as `%.0f`; where it has but 32 bits the length is not that.
+    local times = string.format('%d ', now + ARGV[3]) .. now
+    if #times == 27 then
       local line = string.find(raw, '\n', 56, true)
       redis.call('SET', key, '1 c ' .. string.sub(raw, 5, 6) .. what .. string.sub(raw, 8, 27)
-        .. now + ARGV[3] .. ' ' .. now .. string.sub(raw, 55, line) .. string.sub(raw, line + 17)
-        .. ARGV[5], 'PX', ARGV[4])
+        .. times .. string.sub(raw, 55, line) .. string.sub(raw, line + 17) .. ARGV[5],
+        'PX', ARGV[4])
       return 1
     end
   end
