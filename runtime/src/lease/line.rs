@@ -146,7 +146,7 @@ impl Lines {
         let (tell, told) = oneshot::channel();
         let number = self.number();
         let lock = match claims {
-            [only] if only.request.fingerprint.is_none() => Some(only.clone()),
+            [only] if only.request.is_plain() => Some(only.clone()),
             _ => None,
         };
         let waiter = Waiter { fingerprint: claim.request.fingerprint, lock, tell };

@@ -276,7 +276,7 @@ impl Store for RedisStore {
     /// # Cancel safety
     /// Dropped, the place is given up, and a key that was handed over just then goes to the next.
     fn wait<'a>(&'a self, request: &'a LeaseRequest) -> BoxFuture<'a, ()> {
-        if !places::can_queue(request) {
+        if !request.is_plain() {
             return self.changed(&request.key);
         }
         let link = Handle::try_current().ok().and_then(|runtime| self.links.current(&runtime));

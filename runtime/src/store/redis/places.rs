@@ -20,7 +20,7 @@ use super::error::Failure;
 use super::link::{Link, start};
 use super::script::{Script, millis};
 use crate::store::record::TOMBSTONE;
-use crate::store::{AttemptId, BoxFuture, LeaseRequest, OnInterrupted};
+use crate::store::{AttemptId, BoxFuture, LeaseRequest};
 
 /// What stands before the connection's name in the name of its channel; `queue.lua` has it too.
 const CHANNEL: &str = "oncely:granted:";
@@ -30,12 +30,6 @@ const RESERVED: Duration = Duration::from_millis(251);
 
 /// How long a queue outlives the last sign of those in it.
 const KEPT: Duration = Duration::from_secs(60);
-
-/// Whether the key of this request can be handed to it: it must not matter who had it before.
-pub(super) fn can_queue(request: &LeaseRequest) -> bool {
-    let rerun = request.on_interrupted == OnInterrupted::Rerun;
-    request.fingerprint.is_none() && rerun && !request.resolve
-}
 
 /// The places of one connection.
 pub(super) struct Places {
