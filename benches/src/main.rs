@@ -1,14 +1,16 @@
 //! What oncely costs, as ratios to something everybody knows.
 //!
 //! ```text
-//! cargo run --release -p oncely-benches -- SUITE [--json]
+//! cargo run --release -p oncely-benches -- memory|redis [--json]
 //! cargo run --release -p oncely-benches -- compile [--json] [--rounds 7] [--functions 500]
 //! ```
 
+mod calls;
 mod compile;
 mod measure;
 mod memory;
 mod receipt;
+mod redis;
 mod table;
 
 use anyhow::{Context, Result, bail};
@@ -26,6 +28,9 @@ struct Options {
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let suite = arguments.next().unwrap_or_default();
+    if suite == redis::ROLE {
+        return redis::play(arguments.collect());
+    }
     let mut options = Options { json: false, rounds: 7, functions: 500 };
     while let Some(argument) = arguments.next() {
         let mut number = || -> Result<usize> {
@@ -42,6 +47,7 @@ fn main() -> Result<()> {
     let rows = match &*suite {
         "compile" => compile::run(&options)?,
         "memory" => block_on(memory::run())?,
+        "redis" => block_on(redis::run())?,
         other => bail!("unknown suite `{other}`: there are `compile`, `memory` and `redis`"),
     };
     match options.json {

@@ -1,6 +1,12 @@
 //! Medians, and who takes turns.
 
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use tokio::task::JoinSet;
 
 /// The middle one.
 pub(crate) fn median(numbers: impl IntoIterator<Item = f64>) -> f64 {
@@ -42,4 +48,49 @@ pub(crate) async fn nanos_of_one(times: u64, mut work: impl AsyncFnMut(u64)) -> 
         work(number).await;
     }
     start.elapsed().as_nanos() as f64 / times as f64
+}
+
+/// Something that is done over and over, each time with another number.
+pub(crate) type Step =
+    Arc<dyn Fn(u64) -> Pin<Box<dyn Future<Output = Result<()>> + Send>> + Send + Sync>;
+
+/// A step from a closure.
+pub(crate) fn step<F>(one: impl Fn(u64) -> F + Send + Sync + 'static) -> Step
+where
+    F: Future<Output = Result<()>> + Send + 'static,
+{
+    Arc::new(move |number| Box::pin(one(number)))
+}
+
+/// How many steps were done in a second, and how long the middle one took in µs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    pub(crate) rate: f64,
+    pub(crate) median: f64,
+}
+
+/// Repeats a step in so many tasks for so long; each does the next when its last is done.
+pub(crate) async fn load(tasks: usize, time: Duration, one: &Step) -> Result<Load> {
+    static NUMBERS: AtomicU64 = AtomicU64::new(0);
+    let start = Instant::now();
+    let mut running = JoinSet::new();
+    for _ in 0..tasks {
+        let one = Arc::clone(one);
+        running.spawn(async move {
+            let mut times = Vec::new();
+            while start.elapsed() < time {
+                let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+                let begun = Instant::now();
+                one(number).await?;
+                times.push(begun.elapsed());
+            }
+            anyhow::Ok(times)
+        });
+    }
+    let mut times = Vec::new();
+    while let Some(of_one) = running.join_next().await {
+        times.extend(of_one??);
+    }
+    let rate = times.len() as f64 / start.elapsed().as_secs_f64();
+    Ok(Load { rate, median: median_micros(times) })
 }

@@ -9,9 +9,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use oncely::{Coordinator, Error, ReplayCache, idempotent, with_lock};
+use oncely::{Coordinator, ReplayCache};
 
 use self::floor::Map;
+use crate::calls::{lock, pay};
 use crate::measure::{Rounds, nanos_of_one};
 use crate::receipt::Receipt;
 use crate::table::{Goal, Row};
@@ -19,16 +20,6 @@ use crate::table::{Goal, Row};
 /// Few enough that all keys stay in the processor's cache, for both sides.
 const KEYS: u64 = 1_000;
 const ROUNDS: usize = 301;
-
-#[with_lock(key = "order:<order>", coordinator = oncely)]
-async fn lock(oncely: &Coordinator, order: u64) -> Result<u64, Error> {
-    Ok(order)
-}
-
-#[idempotent(key = "pay:<request>", skip(oncely), coordinator = oncely)]
-async fn pay(oncely: &Coordinator, request: u64) -> Result<Receipt, Error> {
-    Ok(Receipt::new())
-}
 
 /// All rows.
 pub(crate) async fn run() -> Result<Vec<Row>> {

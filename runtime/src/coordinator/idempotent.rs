@@ -357,7 +357,7 @@ impl<R> Idempotent<R> {
                 if lock.settings().on_store_error == OnStoreError::Refuse {
                     settings.on_store_error = OnStoreError::Refuse;
                 }
-                lock.into_claims(&coordinator, Some(claim))?
+                lock.beside(claim, &coordinator)?
             }
         };
         let plan = idempotency::Plan {

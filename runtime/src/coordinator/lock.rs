@@ -114,9 +114,9 @@ impl Lock {
     }
 
     fn into_plan(self) -> Result<(Coordinator, lock::Plan), Error> {
-        let coordinator = self.binding.coordinator()?.clone();
+        let coordinator = self.binding.into_coordinator()?;
         let settings = self.settings;
-        let claims = self.into_claims(&coordinator, None)?;
+        let claims = claims(&coordinator, settings, &self.keys?, None)?;
         let first = claims.first().ok_or_else(|| wrong("a lock needs at least one key"))?;
         let plan = lock::Plan {
             key: first.request.key.clone(),
@@ -127,35 +127,44 @@ impl Lock {
         Ok((coordinator, plan))
     }
 
-    /// The claim of the call that needs the lock, if it is not all, and one for each different key.
-    pub(super) fn into_claims(
+    /// The claim of the call that needs the lock, and those of its keys.
+    pub(super) fn beside(
         self,
+        call: Claim,
         coordinator: &Coordinator,
-        call: Option<Claim>,
     ) -> Result<Arc<[Claim]>, Error> {
         if !self.binding.coordinator()?.shares_store_with(coordinator) {
             return Err(wrong("a call and its lock need the same coordinator"));
         }
-        let lease = self.settings.lease(FOREVER)?;
-        let claim = |key: &str| -> Result<Claim, Error> {
-            let key = Key::lock(&coordinator.0.namespace, key)?;
-            Ok(self.settings.claim(LeaseRequest::new(key, lease)))
-        };
-        let keys = self.keys?;
-        if let ([key], None) = (&keys[..], &call) {
-            return Ok(Arc::new([claim(key)?]));
-        }
-        let mut claims = Vec::from_iter(call);
-        for key in &keys {
-            let claim = claim(key)?;
-            if claims.iter().all(|other| other.request.key != claim.request.key) {
-                claims.push(claim);
-            }
-        }
-        Ok(claims.into())
+        claims(coordinator, self.settings, &self.keys?, Some(call))
     }
 
     pub(super) fn settings(&self) -> Settings {
         self.settings
     }
+}
+
+/// The claim of the call, if there is one, and one for each different key.
+fn claims(
+    coordinator: &Coordinator,
+    settings: Settings,
+    keys: &[String],
+    call: Option<Claim>,
+) -> Result<Arc<[Claim]>, Error> {
+    let lease = settings.lease(FOREVER)?;
+    let claim = |key: &str| -> Result<Claim, Error> {
+        let key = Key::lock(&coordinator.0.namespace, key)?;
+        Ok(settings.claim(LeaseRequest::new(key, lease)))
+    };
+    if let ([key], None) = (keys, &call) {
+        return Ok(Arc::new([claim(key)?]));
+    }
+    let mut claims = Vec::from_iter(call);
+    for key in keys {
+        let claim = claim(key)?;
+        if claims.iter().all(|other| other.request.key != claim.request.key) {
+            claims.push(claim);
+        }
+    }
+    Ok(claims.into())
 }

@@ -179,7 +179,7 @@ impl Held {
         Completing::new(&leases, self.settle_owned(updates, outcome)).await
     }
 
-    /// Tries for the length of one lease, which is renewed meanwhile, or until the store says that
+    /// Tries for the length of one lease after the first failure, which is renewed meanwhile, or until the store says that
     /// trying again does not help: the caller waits for this. By law *successor-only* the last try
     /// may succeed although the lease has run out.
     async fn settle_owned(
@@ -188,7 +188,7 @@ impl Held {
         outcome: Option<Occupant>,
     ) -> Settled {
         self.group.end();
-        let give_up = Instant::now() + self.group.lease();
+        let mut give_up = None;
         let mut pause = FIRST_PAUSE;
         let settled = loop {
             match self.leases.send(&updates).await {
@@ -204,7 +204,7 @@ impl Held {
                 Err(error)
                     if error.kind() != StoreErrorKind::Unavailable
                         || self.group.is_lost()
-                        || Instant::now() >= give_up =>
+                        || is_over(&mut give_up, self.group.lease()) =>
                 {
                     break Settled::Unknown(error);
                 }
@@ -259,6 +259,12 @@ impl Drop for Held {
             tell_waiters(&leases, &updates, lead);
         });
     }
+}
+
+/// Whether so much time has gone since this was first asked.
+fn is_over(end: &mut Option<Instant>, within: Duration) -> bool {
+    let now = Instant::now();
+    now >= *end.get_or_insert(now + within)
 }
 
 /// Tries while the lease lasts, and a few times after; then the lease expires by itself.

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -36,7 +37,7 @@ pub(crate) struct Renewer {
 
 #[derive(Debug, Default)]
 struct Schedule {
-    groups: HashMap<u64, Entry>,
+    groups: HashMap<u64, Entry, BuildHasherDefault<IdHasher>>,
     /// The moments at which groups want attention, the next one on top. What is planned anew or
     /// forgotten leaves its old moment here, until that comes or too many are stale.
     due: BinaryHeap<Reverse<(Instant, u64)>>,
@@ -168,6 +169,25 @@ impl Renewer {
         if schedule.is_overslept(due) {
             self.earlier.notify_one();
         }
+    }
+}
+
+/// Spreads numbers that are counted up, which nobody outside chooses.
+#[derive(Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        // 2^64 over the golden ratio: multiples of it lie far apart.
+        self.0 = id.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(self.0 ^ u64::from(*byte)));
     }
 }
 
