@@ -2,9 +2,11 @@
 //!
 //! ```text
 //! cargo run --release -p oncely-benches -- compile [--json] [--rounds 7] [--functions 500]
+//! cargo run --release -p oncely-benches -- http [--json] [--rounds 7]
 //! ```
 
 mod compile;
+mod http;
 mod table;
 
 use anyhow::{Context, Result, bail};
@@ -37,7 +39,8 @@ fn main() -> Result<()> {
     }
     let rows = match &*bench {
         "compile" => compile::run(&options)?,
-        other => bail!("unknown benchmark `{other}`: there is `compile`"),
+        "http" => http::run(&options)?,
+        other => bail!("unknown benchmark `{other}`: there are `compile` and `http`"),
     };
     match options.json {
         true => rows.iter().for_each(Row::print_json),

@@ -50,33 +50,81 @@ pub(crate) async fn run<T, E, F>(
 where
     F: Future<Output = Result<T, E>>,
 {
+    match claim(leases, plan, outcomes).await? {
+        Claimed::Replayed(outcome) => Ok(outcome),
+        Claimed::Free(turn) => turn.take(plan, outcomes, body).await,
+    }
+}
+
+/// What became of a claim.
+pub(crate) enum Claimed<T> {
+    /// An earlier call has an outcome.
+    Replayed(Outcome<T>),
+    /// The body has to run.
+    Free(Free),
+}
+
+/// The way is free for a body.
+pub(crate) enum Free {
+    /// The key is held, and the locks are.
+    Held(Held),
+    /// The store is down, and the caller wants the body to run all the same.
+    Unprotected(Error),
+}
+
+/// Finds out whether the body has to run, and waits for a twin that runs it.
+///
+/// # Cancel safety
+/// Dropped, nothing stays in the store.
+pub(crate) async fn claim<T, E>(
+    leases: &Arc<Leases>,
+    plan: &Plan,
+    outcomes: &Outcomes<T, E>,
+) -> Result<Claimed<T>, Failure<E>> {
     let mut waiting = Waiting::new(leases, &plan.claims);
     let mut answer = None;
     loop {
         let occupant = match answer.take() {
             Some(answer) => answer,
             None => match leases.take(&plan.claims).await {
-                Ok(Taken::Held(held)) => {
-                    drop(waiting);
-                    return execute(held, plan, outcomes, body).await;
-                }
+                Ok(Taken::Held(held)) => return Ok(Claimed::Free(Free::Held(held))),
                 Ok(Taken::Occupied(occupant)) => {
                     waiting.share(&occupant);
                     occupant
                 }
                 Err(error) if plan.runs_without(&error) => {
-                    return unprotected(plan, &error, body).await;
+                    return Ok(Claimed::Free(Free::Unprotected(error)));
                 }
                 Err(error) => return Err(error.about(&plan.key).into()),
             },
         };
         match plan.judge(occupant)? {
-            Verdict::Replay(outcome, at) => return replay(&plan.key, outcomes, &outcome, at),
+            Verdict::Replay(outcome, at) => {
+                return replay(&plan.key, outcomes, &outcome, at).map(Claimed::Replayed);
+            }
             Verdict::Wait(busy) => match waiting.next(&busy, plan.wait_for(&busy)).await {
                 Turn::Again => {}
                 Turn::Answered(occupant) => answer = Some(occupant),
                 Turn::TimedOut => return Err(plan.timed_out(&busy, waiting.waited()).into()),
             },
+        }
+    }
+}
+
+impl Free {
+    /// Runs the body whose turn it is.
+    pub(crate) async fn take<T, E, F>(
+        self,
+        plan: &Plan,
+        outcomes: &Outcomes<T, E>,
+        body: impl FnOnce(Call) -> F,
+    ) -> Result<Outcome<T>, Failure<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        match self {
+            Self::Held(held) => execute(held, plan, outcomes, body).await,
+            Self::Unprotected(error) => unprotected(plan, &error, body).await,
         }
     }
 }

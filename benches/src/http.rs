@@ -1,0 +1,243 @@
+//! What the key costs a request over a real socket, compared with the same handler without it.
+//!
+//! Both sides of a row are asked by the same clients in turn, round after round; medians of the
+//! requests in a second. A client is a connection that writes ready-made bytes and reads answers, so
+//! that nearly all of the time is the service's.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use axum::Router;
+use axum::extract::State;
+use axum::routing::post;
+use bytes::Bytes;
+use oncely::Coordinator;
+use oncely::http::IdempotencyLayer;
+use redis::Script;
+use redis::aio::MultiplexedConnection;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::Options;
+use crate::table::Row;
+
+const CLIENTS: usize = 16;
+const ROUND: Duration = Duration::from_millis(700);
+const BODY: &str = r#"{"order_id":"order-42","amount":1200,"currency":"EUR"}"#;
+const ANSWER: &[u8] = br#"{"id":"payment-7","order_id":"order-42","amount":1200,"attempt":1}"#;
+
+/// Replays from memory, and first calls on Redis.
+pub(crate) fn run(options: &Options) -> Result<Vec<Row>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime
+        .block_on(async { Ok(vec![replay(options.rounds).await?, first(options.rounds).await?]) })
+}
+
+fn row(name: &'static str, [value, floor]: [f64; 2]) -> Row {
+    Row { name, value, floor, unit: "req/s" }
+}
+
+/// The same request again and again, against a handler that has the bytes at hand.
+async fn replay(rounds: usize) -> Result<Row> {
+    let plain = Router::new().route("/", post(async |_: Bytes| ANSWER));
+    let layer = IdempotencyLayer::new(&Coordinator::connect("memory:").await?, |_| caller());
+    let ours = plain.clone().layer(layer);
+    Ok(row("http_replay", compare(rounds, ours, plain, || "same".to_owned()).await?))
+}
+
+/// A new request each time, against a handler that takes a key and completes it by itself.
+async fn first(rounds: usize) -> Result<Row> {
+    let server = Redis::start().await?;
+    let bare = Bare {
+        redis: server.connect().await?,
+        take: Arc::new(Script::new(
+            "if redis.call('exists', KEYS[1]) == 1 then return redis.call('get', KEYS[1]) end \
+             redis.call('set', KEYS[1], ARGV[1], 'px', 30000) return 1",
+        )),
+        complete: Arc::new(Script::new(
+            "if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end \
+             redis.call('set', KEYS[1], ARGV[2], 'px', 86400000) return 1",
+        )),
+        count: Arc::default(),
+    };
+    let floor = Router::new().route("/", post(with_scripts)).with_state(bare);
+    let layer = IdempotencyLayer::new(&Coordinator::connect(&server.url()).await?, |_| caller());
+    let ours = Router::new().route("/", post(async |_: Bytes| ANSWER)).layer(layer);
+    let count = AtomicU64::new(0);
+    let key = || format!("first-{}", count.fetch_add(1, Ordering::Relaxed));
+    Ok(row("http_first", compare(rounds, ours, floor, key).await?))
+}
+
+fn caller() -> String {
+    "user-1".to_owned()
+}
+
+/// What a service does by hand: nothing but the two scripts that it cannot do without.
+#[derive(Clone)]
+struct Bare {
+    redis: MultiplexedConnection,
+    take: Arc<Script>,
+    complete: Arc<Script>,
+    count: Arc<AtomicU64>,
+}
+
+async fn with_scripts(State(mut bare): State<Bare>, _: Bytes) -> Result<&'static [u8], String> {
+    let number = bare.count.fetch_add(1, Ordering::Relaxed);
+    let (key, token) = (format!("bare/{number}"), number.to_string());
+    let done: redis::RedisResult<()> = async {
+        bare.take.key(&key).arg(&token).invoke_async::<()>(&mut bare.redis).await?;
+        let mut complete = bare.complete.key(&key);
+        complete.arg(&token).arg(ANSWER).invoke_async::<()>(&mut bare.redis).await
+    }
+    .await;
+    done.map(|()| ANSWER).map_err(|error| error.to_string())
+}
+
+/// The requests in a second of both services, medians of rounds in turn.
+async fn compare(
+    rounds: usize,
+    ours: Router,
+    floor: Router,
+    key: impl Fn() -> String + Clone + Send + Sync,
+) -> Result<[f64; 2]> {
+    let services = [serve(ours).await?, serve(floor).await?];
+    let mut found = [Vec::new(), Vec::new()];
+    for round in 0..=rounds {
+        for (address, found) in services.iter().zip(&mut found) {
+            let rate = load(address, &key).await?;
+            // The first round warms up.
+            if round > 0 {
+                found.push(rate);
+            }
+        }
+    }
+    Ok(found.map(median))
+}
+
+async fn serve(router: Router) -> Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?.to_string();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Ok(address)
+}
+
+/// Asks for one round with all clients; how many answers there were in a second.
+async fn load(address: &str, key: &impl Fn() -> String) -> Result<f64> {
+    let began = Instant::now();
+    let mut clients = JoinSet::new();
+    for _ in 0..CLIENTS {
+        // Keys are made beforehand; no round gets through as many.
+        let requests: Vec<String> = (0..64).map(|_| request(&key())).collect();
+        let same = requests.windows(2).all(|pair| pair[0] == pair[1]);
+        let prefix = format!("{}-", key());
+        let stream = TcpStream::connect(address).await?;
+        clients.spawn(async move {
+            let mut stream = stream;
+            stream.set_nodelay(true)?;
+            let mut answer = vec![0; 4_096];
+            let mut answers = 0_u64;
+            while began.elapsed() < ROUND {
+                let of_its_own;
+                let request = match same {
+                    true => &requests[0],
+                    false => {
+                        of_its_own = self::request(&format!("{prefix}{answers}"));
+                        &of_its_own
+                    }
+                };
+                stream.write_all(request.as_bytes()).await?;
+                read_answer(&mut stream, &mut answer).await?;
+                answers += 1;
+            }
+            anyhow::Ok(answers)
+        });
+    }
+    let mut answers = 0;
+    while let Some(client) = clients.join_next().await {
+        answers += client??;
+    }
+    Ok(answers as f64 / began.elapsed().as_secs_f64())
+}
+
+fn request(key: &str) -> String {
+    format!(
+        "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         idempotency-key: \"{key}\"\r\ncontent-length: {}\r\n\r\n{BODY}",
+        BODY.len()
+    )
+}
+
+/// Reads one answer, which must be the one.
+async fn read_answer(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<()> {
+    let mut length = 0;
+    loop {
+        let read = stream.read(&mut buffer[length..]).await?;
+        ensure!(read > 0, "the service hung up");
+        length += read;
+        let answer = &buffer[..length];
+        if answer.ends_with(ANSWER) {
+            ensure!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(answer));
+            return Ok(());
+        }
+        if length == buffer.len() || answer.starts_with(b"HTTP/1.1 4") {
+            bail!("another answer: {}", String::from_utf8_lossy(answer));
+        }
+    }
+}
+
+/// A server of our own, on a socket in a folder that vanishes with it.
+struct Redis {
+    folder: TempDir,
+    _process: Child,
+}
+
+impl Redis {
+    async fn start() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let socket = socket(&folder);
+        let process = Command::new("redis-server")
+            .args(["--port", "0", "--save", "", "--appendonly", "no", "--loglevel", "warning"])
+            .arg("--dir")
+            .arg(folder.path())
+            .arg("--unixsocket")
+            .arg(&socket)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .context("`redis-server` on the PATH")?;
+        let server = Self { folder, _process: process };
+        for _ in 0..1_000 {
+            if server.connect().await.is_ok() {
+                return Ok(server);
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+        bail!("redis-server does not answer")
+    }
+
+    fn url(&self) -> String {
+        format!("redis+unix://{}", socket(&self.folder).display())
+    }
+
+    async fn connect(&self) -> Result<MultiplexedConnection> {
+        Ok(redis::Client::open(self.url())?.get_multiplexed_async_connection().await?)
+    }
+}
+
+fn socket(folder: &TempDir) -> PathBuf {
+    folder.path().join("redis.sock")
+}
+
+fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers.get(numbers.len() / 2).copied().unwrap_or_default()
+}
