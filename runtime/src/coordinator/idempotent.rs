@@ -13,9 +13,10 @@ use super::installed::{self, Binding};
 use super::lock::Lock;
 use super::settings::{FOREVER, Settings, wrong};
 use crate::idempotency::{
-    self, Codec, ForgetErrors, Outcome, Outcomes, RememberErrors, RememberErrorsIf, Remembering,
+    self, Claimed, Codec, ForgetErrors, Outcome, Outcomes, RememberErrors, RememberErrorsIf,
+    Remembering,
 };
-use crate::lease::{Call, Claim, Downstream, Frame};
+use crate::lease::{Call, Claim, Downstream, Frame, Leases};
 use crate::model::{
     Arguments, Error, ErrorKind, Failure, Fingerprint, Key, LeaseRequest, OnInterrupted,
     OnStoreError, Operation, Piece, StoredOutcome, render,
@@ -125,16 +126,39 @@ impl Idempotent {
         F: Future<Output = Result<T, E>> + Send + 'static,
         B: FnOnce(Call) -> F + Send + 'static,
     {
-        let leases = self.binding.coordinator()?.0.leases.clone();
-        let call = async move { self.attempt(&outcomes, body).await };
-        let call = Frame::within(Frame::current(), installed::inherit(call));
-        match leases.detach(call)?.await {
-            Ok(outcome) => outcome,
-            Err(ended) if ended.is_panic() => resume_unwind(ended.into_panic()),
-            Err(_) => {
-                let message = "the runtime shut down while the call ran";
-                Err(Error::new(ErrorKind::ShuttingDown, message).into())
-            }
+        if let Name::Nothing = self.name {
+            let leases = self.binding.coordinator()?.0.leases.clone();
+            return detached(&leases, self.run_unnamed(body)).await;
+        }
+        let (coordinator, plan) = self.into_plan()?;
+        let (leases, cache) = (&coordinator.0.leases, coordinator.0.cache.as_ref());
+        // A replay needs no task: only a body has to come to its end.
+        let free = match idempotency::claim(leases, cache, &plan, &outcomes).await? {
+            Claimed::Replayed(outcome) => return Ok(outcome),
+            Claimed::Free(free) => free,
+        };
+        let keeper = coordinator.clone();
+        let call = async move { free.take(keeper.0.cache.as_ref(), &plan, &outcomes, body).await };
+        detached(leases, call).await
+    }
+}
+
+/// Runs `call` on a task of its own, in the frame and the scope of this one.
+async fn detached<T, E>(
+    leases: &Leases,
+    call: impl Future<Output = Result<Outcome<T>, Failure<E>>> + Send + 'static,
+) -> Result<Outcome<T>, Failure<E>>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    let call = Frame::within(Frame::current(), installed::inherit(call));
+    match leases.detach(call)?.await {
+        Ok(outcome) => outcome,
+        Err(ended) if ended.is_panic() => resume_unwind(ended.into_panic()),
+        Err(_) => {
+            let message = "the runtime shut down while the call ran";
+            Err(Error::new(ErrorKind::ShuttingDown, message).into())
         }
     }
 }

@@ -62,7 +62,7 @@ impl Recorded {
         };
         let head: Head = serde_json::from_slice(head)?;
         let status = StatusCode::from_u16(head.status).map_err(unstorable)?;
-        let mut headers = HeaderMap::with_capacity(head.headers.len());
+        let mut headers = HeaderMap::with_capacity(head.headers.len() + 2);
         for (name, value) in head.headers {
             let name = HeaderName::try_from(name).map_err(unstorable)?;
             headers.append(name, value_of(&value)?);

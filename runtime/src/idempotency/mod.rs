@@ -57,9 +57,41 @@ pub(crate) async fn run<T, E, F>(
 where
     F: Future<Output = Result<T, E>>,
 {
+    match claim(leases, cache, plan, outcomes).await? {
+        Claimed::Replayed(outcome) => Ok(outcome),
+        Claimed::Free(free) => free.take(cache, plan, outcomes, body).await,
+    }
+}
+
+/// What became of a claim.
+pub(crate) enum Claimed<T> {
+    /// An earlier call has an outcome.
+    Replayed(Outcome<T>),
+    /// The body has to run.
+    Free(Free),
+}
+
+/// The way is free for a body.
+pub(crate) enum Free {
+    /// The key is held, and the locks are.
+    Held(Held),
+    /// The store is down, and the caller wants the body to run all the same.
+    Unprotected(Error),
+}
+
+/// Finds out whether the body has to run, and waits for a twin that runs it.
+///
+/// # Cancel safety
+/// Dropped, nothing stays in the store.
+pub(crate) async fn claim<T, E>(
+    leases: &Arc<Leases>,
+    cache: Option<&Cache>,
+    plan: &Plan,
+    outcomes: &Outcomes<T, E>,
+) -> Result<Claimed<T>, Failure<E>> {
     if let Some(recorded) = cache.and_then(|cache| cache.find(&plan.key)) {
         leases.check_open()?;
-        return plan.replay(outcomes, &recorded);
+        return plan.replay(outcomes, &recorded).map(Claimed::Replayed);
     }
     let mut waiting = Waiting::new(leases, &plan.claims);
     let mut turn = waiting.begin(plan.wait).await;
@@ -67,13 +99,13 @@ where
         // Whoever got the answer from the store keeps it; `None` if that was another.
         let mut asked = None;
         let occupant = match turn {
-            Turn::Held(held) => return execute(held, cache, plan, outcomes, body).await,
+            Turn::Held(held) => return Ok(Claimed::Free(Free::Held(held))),
             Turn::Answered(occupant) => occupant,
             Turn::Ask => {
                 asked = cache.map(|cache| (cache, Instant::now()));
                 match leases.take(&plan.claims).await {
                     Ok(Taken::Held(held)) => {
-                        return execute(waiting.over(held), cache, plan, outcomes, body).await;
+                        return Ok(Claimed::Free(Free::Held(waiting.over(held))));
                     }
                     Ok(Taken::Occupied(occupant)) => {
                         waiting.share(&occupant);
@@ -81,9 +113,8 @@ where
                     }
                     Err(error) => {
                         waiting.failed();
-                        drop(waiting);
                         if plan.runs_without(&error) {
-                            return unprotected(plan, &error, body).await;
+                            return Ok(Claimed::Free(Free::Unprotected(error)));
                         }
                         return Err(error.about(&plan.key).into());
                     }
@@ -95,7 +126,7 @@ where
                 if let Some((cache, asked)) = asked {
                     cache.keep(&plan.key, recorded.clone(), asked, remaining);
                 }
-                return plan.replay(outcomes, &recorded);
+                return plan.replay(outcomes, &recorded).map(Claimed::Replayed);
             }
             Verdict::Wait(busy) => busy,
         };
@@ -103,6 +134,25 @@ where
             Some(turn) => turn,
             None => return Err(plan.timed_out(&busy, waiting.waited()).into()),
         };
+    }
+}
+
+impl Free {
+    /// Runs the body whose turn it is.
+    pub(crate) async fn take<T, E, F>(
+        self,
+        cache: Option<&Cache>,
+        plan: &Plan,
+        outcomes: &Outcomes<T, E>,
+        body: impl FnOnce(Call) -> F,
+    ) -> Result<Outcome<T>, Failure<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        match self {
+            Self::Held(held) => execute(held, cache, plan, outcomes, body).await,
+            Self::Unprotected(error) => unprotected(plan, &error, body).await,
+        }
     }
 }
 
