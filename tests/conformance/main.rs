@@ -17,3 +17,11 @@ mod sqlite {
 mod redis {
     oncely::store_laws!(oncely_tests::redis::RedisFixture::new());
 }
+
+mod redis_over_tls {
+    oncely::store_laws!(oncely_tests::redis::RedisFixture::over_tls());
+}
+
+mod redis_cluster {
+    oncely::store_laws!(oncely_tests::cluster::ClusterFixture::new());
+}

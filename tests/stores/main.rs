@@ -7,6 +7,7 @@ mod redis_news;
 mod redis_records;
 mod redis_rights;
 mod redis_steps;
+mod redis_tls;
 mod redis_wire;
 mod sqlite_files;
 mod sqlite_life;

@@ -10,6 +10,7 @@ use oncely::store::memory::MemoryStore;
 use oncely::testing::{FaultyStore, Fixture as _};
 use oncely::{Coordinator, CoordinatorBuilder};
 
+use crate::cluster::ClusterFixture;
 use crate::redis::RedisFixture;
 use crate::secs;
 use crate::sqlite::SqliteFixture;
@@ -44,6 +45,13 @@ impl Fixture {
         let server = RedisFixture::new();
         let (store, elsewhere) = (FaultyStore::new(server.store().await), server.store().await);
         Self { store, elsewhere, steady_lease: secs(2), _place: Some(Box::new(server)) }
+    }
+
+    /// A cluster of Redis servers.
+    pub async fn redis_cluster() -> Self {
+        let cluster = ClusterFixture::new();
+        let (store, elsewhere) = (FaultyStore::new(cluster.store().await), cluster.store().await);
+        Self { store, elsewhere, steady_lease: secs(2), _place: Some(Box::new(cluster)) }
     }
 
     /// The faults of this process's way to the store.
@@ -93,6 +101,7 @@ macro_rules! for_every_store {
         $crate::on_a_store!(memory, (start_paused = true), $($name)+);
         $crate::on_a_store!(sqlite, (), $($name)+);
         $crate::on_a_store!(redis, (), $($name)+);
+        $crate::on_a_store!(redis_cluster, (), $($name)+);
     };
 }
 

@@ -66,75 +66,101 @@
 
 mod acquire;
 mod address;
+#[cfg(feature = "redis-cluster")]
+mod cluster;
 mod error;
 mod greet;
 mod layout;
 mod link;
+mod node;
 mod script;
+mod tls;
 mod update;
 mod watch;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::time::timeout;
 
 use self::address::Address;
-use self::error::Failure;
-use self::link::{Link, Links};
-use self::script::Script;
+#[cfg(feature = "redis-cluster")]
+use self::cluster::Cluster;
+use self::link::Link;
+use self::node::{Bounds, Node};
+use self::script::{Script, TOKENS};
 #[cfg(feature = "testing")]
 use crate::store::clock::Clock;
 use crate::store::{
-    Acquired, BoxFuture, Key, Lease, LeaseRequest, Store, StoreError, StoreErrorKind, Update,
-    Updated,
+    Acquired, BoxFuture, Key, Lease, LeaseRequest, Store, StoreError, Update, Updated,
 };
 
 /// How long an operation may take in all: less than half of a coordinator's limit, so that an
 /// acquire can be sent twice.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// A store in a Redis server.
+/// A store in a Redis server, or in a cluster of them.
 ///
-/// Any number of processes and machines may share the server; times are the server's. The store
-/// belongs to no tokio runtime: it opens one connection in each that uses it, and opens another
-/// when that one is lost. An operation that finds no answer within two seconds is
+/// Any number of processes and machines may share it; times are the servers'. The store belongs to
+/// no tokio runtime: it opens one connection to each server in each runtime that uses it, and opens
+/// another when that one is lost. An operation that finds no answer within two seconds is
 /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable); the server may have done it all the
 /// same, and sent again it is answered as before.
 ///
 /// The [module](self) says what is kept in the server, and what may be lost.
 pub struct RedisStore {
-    address: Address,
-    links: Links,
+    servers: Servers,
+    /// What may be shown of the URL.
+    shown: String,
     #[cfg(feature = "testing")]
     clock: Clock,
 }
 
+/// What the records are in.
+enum Servers {
+    One(Node),
+    #[cfg(feature = "redis-cluster")]
+    Cluster(Arc<Cluster>),
+}
+
 impl RedisStore {
-    /// Opens the store in the server that `url` names.
+    /// Opens the store that `url` names.
     ///
-    /// `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]`, or
-    /// `redis+unix:///PATH[?db=DATABASE&user=USER&pass=PASSWORD]` (also `unix:///PATH`).
+    /// | URL | for |
+    /// |---|---|
+    /// | `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]` | one server |
+    /// | `rediss://…` | the same with TLS; feature `redis-tls` |
+    /// | `redis+unix:///PATH[?db=DATABASE&user=USER&pass=PASSWORD]`, `unix:///PATH` | one server, by its socket |
+    /// | `redis+cluster://[[USER]:PASSWORD@]HOST[:PORT][,HOST[:PORT]]…` | a cluster, of which some servers are named; feature `redis-cluster` |
+    /// | `rediss+cluster://…` | the same with TLS; both features |
+    ///
+    /// With TLS, the server's certificate must be for its host and signed by an authority that the
+    /// machine trusts (`SSL_CERT_FILE` and `SSL_CERT_DIR` name others), or by those in the PEM file
+    /// that `?ca=PATH` names. `?cert=PATH&key=PATH` name a certificate of our own and its key, for
+    /// servers that ask for one, as Redis does unless told otherwise. The files are read here, once.
     ///
     /// # Errors
-    /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if the server cannot be reached
-    /// or is loading its data.
-    /// [`Unsupported`](crate::store::StoreErrorKind::Unsupported) if the URL cannot be used, the
-    /// server is older than 6.0, a replica, or part of a cluster, or the user lacks a right.
+    /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if no server can be reached or it
+    /// is loading its data.
+    /// [`Unsupported`](crate::store::StoreErrorKind::Unsupported) if the URL cannot be used or needs
+    /// a feature that is off, a certificate is not accepted, the server is older than 6.0, a
+    /// replica, or part of a cluster though the URL names none (or the other way round), or the
+    /// user lacks a right.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection; nothing was written.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        let store = Self {
-            address: Address::parse(url)?,
-            links: Links::default(),
+        let address = Address::parse(url)?;
+        let bounds = Bounds::of_now()?;
+        let shown = address.shown();
+        let servers = Servers::open(address, &bounds).await?;
+        Ok(Self {
+            servers,
+            shown,
             #[cfg(feature = "testing")]
             clock: Clock::default(),
-        };
-        let address = &store.address.shown;
-        store.bounded(async |link| greet::greet(link, address).await).await?;
-        Ok(store)
+        })
     }
 
     /// As [`connect`](Self::connect), with a clock whose steps are added to the server's.
@@ -157,31 +183,28 @@ impl RedisStore {
         0
     }
 
-    /// Does one thing on the connection of this runtime, within the time limit.
-    async fn bounded<T>(
-        &self,
-        operation: impl AsyncFnOnce(&Link) -> Result<T, Failure>,
-    ) -> Result<T, StoreError> {
-        // Timers and connections panic where there is no runtime.
-        let runtime = Handle::try_current().map_err(|error| {
-            let advice = "use the store from within a tokio runtime";
-            StoreError::new(StoreErrorKind::Unsupported, advice).with_source(error)
-        })?;
-        let mut used = None;
-        let work = async {
-            let link = match self.links.current(&runtime) {
-                Some(link) => link,
-                None => self.links.open(&runtime, &self.address.info).await?,
-            };
-            operation(used.insert(link)).await
-        };
-        let answer = timeout(LIMIT, work).await.unwrap_or(Err(Failure::TooLate));
-        answer.map_err(|failure| {
-            if let Some(link) = used.filter(|_| failure.spoils_connection()) {
-                link.give_up();
-            }
-            failure.at(&self.address.shown)
-        })
+    /// The connection of this runtime to the server that has `key`, if there is one.
+    fn link(&self, key: &Key) -> Option<Arc<Link>> {
+        let runtime = Handle::try_current().ok()?;
+        match &self.servers {
+            Servers::One(node) => node.link(&runtime),
+            #[cfg(feature = "redis-cluster")]
+            Servers::Cluster(cluster) => cluster.link(key, &runtime),
+        }
+    }
+}
+
+impl Servers {
+    async fn open(address: Address, bounds: &Bounds) -> Result<Self, StoreError> {
+        #[cfg(feature = "redis-cluster")]
+        if address.others.is_some() {
+            return Ok(Self::Cluster(Cluster::open(address, bounds).await?));
+        }
+        let node = Node::new(address.server);
+        let greeting =
+            node.bounded(bounds, async |link| greet::greet(link, node.shown(), false).await);
+        greeting.await.map_err(|failure| failure.at(node.shown()))?;
+        Ok(Self::One(node))
     }
 }
 
@@ -197,17 +220,23 @@ impl Store for RedisStore {
             if requests.is_empty() {
                 return Ok(Acquired::Leases(Vec::new()));
             }
-            let offset = self.offset();
-            self.bounded(async |link| {
-                let command = |sha: &str| acquire::command(sha, requests, offset);
-                acquire::answer(requests, link.run(Script::Acquire, command).await?)
-            })
-            .await
+            let (bounds, offset) = (Bounds::of_now()?, self.offset());
+            match &self.servers {
+                Servers::One(node) => {
+                    let command = |sha: &str| acquire::command(sha, TOKENS, requests, offset);
+                    let answer = node.run(&bounds, Script::Acquire, command).await;
+                    let answer = answer.and_then(|answer| acquire::answer(requests, answer));
+                    answer.map_err(|failure| failure.at(node.shown()))
+                }
+                #[cfg(feature = "redis-cluster")]
+                Servers::Cluster(cluster) => cluster.acquire(bounds, requests, offset).await,
+            }
         })
     }
 
     /// # Cancel safety
-    /// All updates are applied or none; dropping the future does not stop what was sent.
+    /// The updates of one server are applied, all of them, or none; dropping the future does not
+    /// stop what was sent.
     fn update<'a>(
         &'a self,
         updates: &'a [(Lease, Update)],
@@ -216,19 +245,23 @@ impl Store for RedisStore {
             if updates.is_empty() {
                 return Ok(Vec::new());
             }
-            let offset = self.offset();
-            self.bounded(async |link| {
-                let command = |sha: &str| update::command(sha, updates, offset);
-                update::answer(updates, link.run(Script::Update, command).await?)
-            })
-            .await
+            let (bounds, offset) = (Bounds::of_now()?, self.offset());
+            match &self.servers {
+                Servers::One(node) => {
+                    let command = |sha: &str| update::command(sha, updates, offset);
+                    let answer = node.run(&bounds, Script::Update, command).await;
+                    let answer = answer.and_then(|answer| update::answer(updates, answer));
+                    answer.map_err(|failure| failure.at(node.shown()))
+                }
+                #[cfg(feature = "redis-cluster")]
+                Servers::Cluster(cluster) => cluster.update(bounds, updates, offset).await,
+            }
         })
     }
 
     /// Without a connection it resolves at once: looking again opens one.
     fn changed<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, ()> {
-        let link = Handle::try_current().ok().and_then(|runtime| self.links.current(&runtime));
-        let told = link.and_then(|link| link.watch(key.as_str()));
+        let told = self.link(key).and_then(|link| link.watch(key.as_str()));
         Box::pin(async {
             if let Some(told) = told {
                 told.await;
@@ -239,6 +272,6 @@ impl Store for RedisStore {
 
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisStore").field("address", &self.address.shown).finish()
+        f.debug_struct("RedisStore").field("address", &self.shown).finish()
     }
 }

@@ -1,4 +1,4 @@
-//! The two scripts: their text, and how they are called.
+//! The scripts: their text, and how they are called.
 
 use std::time::Duration;
 
@@ -9,19 +9,31 @@ use crate::store::record;
 /// The key of the token drawn last. No record is named so: their names have slashes in them.
 pub(super) const TOKENS: &str = "oncely:last_token";
 
-/// What both operations run on the server.
+/// What the store runs on the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Script {
     Acquire,
     Update,
+    /// Looks at keys of one slot, before any of several is taken.
+    #[cfg(feature = "redis-cluster")]
+    Look,
 }
 
 impl Script {
+    pub(super) const ALL: &[Self] = &[
+        Self::Acquire,
+        Self::Update,
+        #[cfg(feature = "redis-cluster")]
+        Self::Look,
+    ];
+
     /// The text to load.
     pub(super) const fn text(self) -> &'static str {
         match self {
             Self::Acquire => concat!(include_str!("record.lua"), include_str!("acquire.lua")),
             Self::Update => concat!(include_str!("record.lua"), include_str!("update.lua")),
+            #[cfg(feature = "redis-cluster")]
+            Self::Look => concat!(include_str!("record.lua"), include_str!("look.lua")),
         }
     }
 
