@@ -15,12 +15,15 @@ use parking_lot::Mutex;
 use redis::{FromRedisValue, RedisResult, Value};
 
 use crate::redis::purge;
+use crate::tls::Authority;
 
 const NODES: usize = 3;
 const SLOTS: usize = 16_384;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The port on which servers speak to each other, counted from the one for clients.
 const BUS: u16 = 10_000;
+/// The port for clients with TLS, counted likewise.
+const TLS: u16 = 1;
 
 /// One server of a cluster.
 #[derive(Debug)]
@@ -43,7 +46,29 @@ pub struct RedisCluster {
 impl RedisCluster {
     /// A new one, which keeps nothing on the disk.
     pub fn start() -> Self {
-        let nodes = (0..NODES).map(|_| Node::start()).collect();
+        Self::with(|_| Vec::new(), 0)
+    }
+
+    /// The same, whose servers also speak TLS.
+    pub fn start_with_tls(authority: &Authority) -> Self {
+        let (certificate, key) = authority.certify("127.0.0.1");
+        let files = [("cert", certificate), ("key", key), ("ca-cert", authority.file())];
+        let start = |port: u16| {
+            let mut options = vec!["--tls-port".to_owned(), (port + TLS).to_string()];
+            // Servers that speak TLS to each other tell clients where they can.
+            let choices = ["--tls-auth-clients", "no", "--tls-cluster", "yes"];
+            options.extend(choices.map(str::to_owned));
+            for (kind, file) in &files {
+                options.extend([format!("--tls-{kind}-file"), file.display().to_string()]);
+            }
+            options
+        };
+        Self::with(start, TLS)
+    }
+
+    /// `meet` is how far the port by which servers know each other is from that for clients.
+    fn with(options: impl Fn(u16) -> Vec<String>, meet: u16) -> Self {
+        let nodes = (0..NODES).map(|_| Node::start(&options)).collect();
         let cluster = Self { nodes };
         let [first, ..] = &cluster.nodes[..] else { unreachable!("there are three") };
         for (index, node) in cluster.nodes.iter().enumerate() {
@@ -54,7 +79,7 @@ impl RedisCluster {
             node.ask::<()>(&command);
             let epoch = (index + 1).to_string();
             node.ask::<()>(&["CLUSTER", "SET-CONFIG-EPOCH", &epoch]);
-            node.ask::<()>(&["CLUSTER", "MEET", "127.0.0.1", &first.port.to_string()]);
+            node.ask::<()>(&["CLUSTER", "MEET", "127.0.0.1", &(first.port + meet).to_string()]);
         }
         cluster.wait();
         cluster
@@ -68,6 +93,12 @@ impl RedisCluster {
     /// The same, which names the server of this index.
     pub fn url_from(&self, index: usize) -> String {
         format!("redis+cluster://127.0.0.1:{}", self.nodes[index].port)
+    }
+
+    /// The URL of a store in it with TLS, for those who trust `authority`.
+    pub fn tls_url(&self, authority: &Authority) -> String {
+        let port = self.nodes[0].port + TLS;
+        format!("rediss+cluster://127.0.0.1:{port}?ca={}", authority.file().display())
     }
 
     /// The URL of one server alone.
@@ -91,14 +122,52 @@ impl RedisCluster {
         self.nodes[index].ask(command)
     }
 
-    /// The name by which the servers know one of them.
-    pub fn id(&self, index: usize) -> &str {
-        &self.nodes[index].id
-    }
-
     /// The port of a server.
     pub fn port(&self, index: usize) -> u16 {
         self.nodes[index].port
+    }
+
+    /// Adds a server that copies another, and takes over when that one dies.
+    pub fn add_replica(&mut self, of: usize) {
+        let node = Node::start(&|_| Vec::new());
+        node.ask::<()>(&["CLUSTER", "MEET", "127.0.0.1", &self.nodes[0].port.to_string()]);
+        let started = Instant::now();
+        while ask::<()>(node.port, &["CLUSTER", "REPLICATE", &self.nodes[of].id]).is_err() {
+            assert!(started.elapsed() < PATIENCE, "the servers do not meet");
+            sleep(Duration::from_millis(20));
+        }
+        while !node.ask::<String>(&["INFO", "replication"]).contains("master_link_status:up")
+            || !self.nodes.iter().all(|other| {
+                other
+                    .ask::<String>(&["CLUSTER", "NODES"])
+                    .contains(&format!("slave {}", self.nodes[of].id))
+            })
+        {
+            assert!(started.elapsed() < PATIENCE, "nothing is copied");
+            sleep(Duration::from_millis(20));
+        }
+        self.nodes.push(node);
+    }
+
+    /// Brings the keys of a slot from one server to another, which is not yet said to have it.
+    pub fn begin_move(&self, slot: usize, from: usize, to: usize) {
+        let slot = slot.to_string();
+        self.ask::<()>(to, &["CLUSTER", "SETSLOT", &slot, "IMPORTING", &self.nodes[from].id]);
+        self.ask::<()>(from, &["CLUSTER", "SETSLOT", &slot, "MIGRATING", &self.nodes[to].id]);
+        let keys: Vec<String> = self.ask(from, &["CLUSTER", "GETKEYSINSLOT", &slot, "1000"]);
+        let port = self.nodes[to].port.to_string();
+        let mut command = vec!["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "KEYS"];
+        command.extend(keys.iter().map(String::as_str));
+        self.ask::<()>(from, &command);
+    }
+
+    /// Says that a slot has arrived.
+    pub fn end_move(&self, slot: usize, to: usize) {
+        // Where it arrived first, or it might be said to have gone back.
+        for index in [to].into_iter().chain((0..NODES).filter(|index| *index != to)) {
+            let node = ["CLUSTER", "SETSLOT", &slot.to_string(), "NODE", &self.nodes[to].id];
+            self.ask::<()>(index, &node);
+        }
     }
 
     /// Kills one server as a power cut would.
@@ -123,7 +192,7 @@ impl RedisCluster {
     }
 
     /// Deletes everything, scripts and rights apart.
-    fn clear(&self) {
+    pub fn clear(&self) {
         for node in &self.nodes {
             node.ask::<()>(&["FLUSHALL"]);
         }
@@ -144,12 +213,12 @@ impl RedisCluster {
 }
 
 impl Node {
-    fn start() -> Self {
+    fn start(options: &impl Fn(u16) -> Vec<String>) -> Self {
         // Somebody else may take the port between our look and the server's.
-        (0..5).find_map(|_| Self::try_start()).expect("a server on a free port")
+        (0..5).find_map(|_| Self::try_start(options)).expect("a server on a free port")
     }
 
-    fn try_start() -> Option<Self> {
+    fn try_start(options: &impl Fn(u16) -> Vec<String>) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a temporary folder").keep();
         let port = free_port();
         let mut process = Command::new("sh")
@@ -158,6 +227,7 @@ impl Node {
             .args(["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"])
             .args(["--cluster-require-full-coverage", "no", "--loglevel", "warning", "--dir"])
             .arg(&folder)
+            .args(options(port))
             .env("FOLDER", &folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -197,7 +267,7 @@ const WITH_US: &str = r#"
     redis-server "$@" >/dev/null &
     echo $!
     cat >/dev/null
-    kill -9 $!
+    kill -9 $! 2>/dev/null
     rm -rf "$FOLDER"
 "#;
 
@@ -214,7 +284,7 @@ fn free_port() -> u16 {
     loop {
         let port = fastrand::u16(12_000..32_000);
         let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
-        if free(port) && free(port + BUS) {
+        if [0, TLS, BUS, BUS + TLS].into_iter().all(|offset| free(port + offset)) {
             return port;
         }
     }

@@ -124,7 +124,7 @@ impl Cluster {
                 }
                 Some(Redirect::TryAgain) if Instant::now() + ON_THE_WAY < bounds.until => {
                     sleep(ON_THE_WAY).await;
-                    redirects -= 1;
+                    redirects = 0;
                     node = owner().unwrap_or(node);
                     ask = false;
                 }

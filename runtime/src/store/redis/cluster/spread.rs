@@ -55,7 +55,9 @@ impl Cluster {
         })
     }
 
-    /// Applies each update for itself; those of one slot in one step.
+    /// Applies each update for itself; those of one slot in one step and in their order, those of
+    /// several slots at once. But where keys are only given back, that comes last, when all else is
+    /// done: a lock is not free before the outcome that was found under it is stored.
     pub(in super::super) async fn update(
         self: &Arc<Self>,
         bounds: Bounds,
@@ -66,37 +68,25 @@ impl Cluster {
         if let (1, Some(slot)) = (groups.len(), groups.keys().next()) {
             return self.apply(&bounds, *slot, updates, offset).await;
         }
-        let mut applying = JoinSet::new();
-        for (slot, places) in groups {
-            let group: Vec<_> = places.iter().map(|place| updates[*place].clone()).collect();
-            let (cluster, bounds) = (Arc::clone(self), bounds.clone());
-            applying
-                .spawn(async move { (cluster.apply(&bounds, slot, &group, offset).await, places) });
-        }
-        let (mut answers, mut refusal) = (vec![None; updates.len()], None);
-        while let Some(applied) = applying.join_next().await {
-            match applied {
-                Ok((Ok(applied), places)) => {
-                    for (place, applied) in places.into_iter().zip(applied) {
-                        answers[place] = Some(applied);
-                    }
-                }
-                // The others must not be lost with it.
-                Ok((Err(error), places)) if error.kind() == StoreErrorKind::Corrupt => {
-                    tracing::error!(%error, "a record was overwritten by something else");
-                    places.into_iter().for_each(|place| answers[place] = Some(Updated::Lost));
-                }
-                Ok((Err(error), _)) => refusal = Some(error),
-                Err(_) => {}
+        let gives_back =
+            |place: &usize| matches!(updates[*place].1, Update::Release | Update::Interrupt);
+        let (last, first): (Vec<_>, Vec<_>) =
+            groups.into_iter().partition(|(_, places)| places.iter().all(gives_back));
+        let mut answers = vec![None; updates.len()];
+        for groups in [first, last] {
+            let mut applying = JoinSet::new();
+            for (slot, places) in groups {
+                let group: Vec<_> = places.iter().map(|place| updates[*place].clone()).collect();
+                let (cluster, bounds) = (Arc::clone(self), bounds.clone());
+                applying.spawn(async move {
+                    (cluster.apply(&bounds, slot, &group, offset).await, places)
+                });
+            }
+            if let Err(error) = collect(applying, &mut answers).await {
+                return Err(error.with_answers(answers));
             }
         }
-        if answers.iter().all(Option::is_some) {
-            return Ok(answers.into_iter().flatten().collect());
-        }
-        let refusal = refusal.unwrap_or_else(|| {
-            StoreError::new(StoreErrorKind::Unavailable, "an update of the store was stopped")
-        });
-        Err(refusal.with_answers(answers))
+        Ok(answers.into_iter().flatten().collect())
     }
 
     /// Takes every key of one slot, or none.
@@ -144,6 +134,37 @@ impl Cluster {
         let answer = self.run(&bounds, group.slot, Script::Look, command).await?;
         group.seen(answer).map_err(|failure| failure.at(&self.shown))
     }
+}
+
+/// What was answered to the updates of one slot, and their places among all.
+type Applied = (Result<Vec<Updated>, StoreError>, Vec<usize>);
+
+/// Notes every answer that comes; the error is that of one that does not.
+async fn collect(
+    mut applying: JoinSet<Applied>,
+    answers: &mut [Option<Updated>],
+) -> Result<(), StoreError> {
+    let mut refusal = None;
+    while let Some(applied) = applying.join_next().await {
+        match applied {
+            Ok((Ok(applied), places)) => {
+                for (place, applied) in places.into_iter().zip(applied) {
+                    answers[place] = Some(applied);
+                }
+            }
+            // The others must not be lost with it.
+            Ok((Err(error), places)) if error.kind() == StoreErrorKind::Corrupt => {
+                tracing::error!(%error, "a record was overwritten by something else");
+                places.into_iter().for_each(|place| answers[place] = Some(Updated::Lost));
+            }
+            Ok((Err(error), _)) => refusal = Some(error),
+            Err(_) => {
+                let message = "an update of the store was stopped";
+                refusal = Some(StoreError::new(StoreErrorKind::Unavailable, message));
+            }
+        }
+    }
+    refusal.map_or(Ok(()), Err)
 }
 
 /// The requests of one slot, and their places among all.
