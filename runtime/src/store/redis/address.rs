@@ -55,7 +55,9 @@ impl Address {
         if cfg!(not(feature = "redis-cluster")) && is_cluster {
             return Err(unsupported("clusters need the feature `redis-cluster` of oncely"));
         }
-        let rest = rest.strip_prefix("//").unwrap_or(rest);
+        let Some(rest) = rest.strip_prefix("//") else {
+            return Err(unsupported(format!("write `{scheme}://HOST:PORT`")));
+        };
         if rest.contains('#') {
             return Err(unsupported(
                 "the URL ends in a fragment, which nothing here understands; certificates are \
@@ -128,4 +130,37 @@ fn files(url: &str) -> Result<Files, StoreError> {
 
 fn unsupported(message: impl Into<String>) -> StoreError {
     StoreError::new(StoreErrorKind::Unsupported, message)
+}
+
+#[cfg(test)]
+#[allow(clippy::expect_used)]
+mod tests {
+    use super::Address;
+
+    #[test]
+    fn a_url_that_needs_a_feature_says_which() {
+        for (url, feature, is_on) in [
+            ("rediss://localhost?ca=/nowhere", "redis-tls", cfg!(feature = "redis-tls")),
+            ("redis+cluster://localhost", "redis-cluster", cfg!(feature = "redis-cluster")),
+            ("redis-cluster://localhost", "redis-cluster", cfg!(feature = "redis-cluster")),
+            ("rediss+cluster://localhost/#", "redis-cluster", cfg!(feature = "redis-cluster")),
+        ] {
+            let said = Address::parse(url).err().map(|error| error.to_string());
+            let names_it = said.is_some_and(|said| said.contains(&format!("`{feature}`")));
+            assert_eq!(names_it, !is_on, "{url}");
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "redis-cluster")]
+    fn a_cluster_has_as_many_hosts_as_its_url() {
+        let url = "redis+cluster://user:p%40ss@one,[::1]:7001,three:7002/";
+        let address = Address::parse(url).expect("three hosts");
+        let shown = "redis://one:6379/0,redis://::1:7001/0,redis://three:7002/0";
+        assert_eq!(address.shown(), shown);
+        let others = address.others.expect("a cluster");
+        for server in others.iter().chain([&address.server]) {
+            assert_eq!(server.info.redis_settings().password(), Some("p@ss"));
+        }
+    }
 }

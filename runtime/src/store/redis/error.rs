@@ -76,8 +76,8 @@ impl Failure {
             Some((host.to_owned(), port.parse().ok()?))
         };
         match error.kind() {
-            ErrorKind::Server(ServerErrorKind::Moved) => to().map(|to| Redirect::Moved(to)),
-            ErrorKind::Server(ServerErrorKind::Ask) => to().map(|to| Redirect::Ask(to)),
+            ErrorKind::Server(ServerErrorKind::Moved) => to().map(Redirect::Moved),
+            ErrorKind::Server(ServerErrorKind::Ask) => to().map(Redirect::Ask),
             ErrorKind::Server(ServerErrorKind::TryAgain) => Some(Redirect::TryAgain),
             _ => None,
         }

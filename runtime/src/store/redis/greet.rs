@@ -51,7 +51,8 @@ fn examine(info: &str, address: &str, in_cluster: bool) -> Result<(), Failure> {
             (true, true) | (false, false) => {}
         }
     }
-    if field("role") == Some("slave") {
+    // In a cluster it sends us on to its primary.
+    if field("role") == Some("slave") && !in_cluster {
         return Err(Failure::Unsupported(
             "the server is a replica and takes no writes; name the primary".to_owned(),
         ));

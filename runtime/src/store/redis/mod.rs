@@ -1,8 +1,9 @@
-//! Stores in a Redis server, which any number of machines may share.
+//! Stores in a Redis server or a Redis Cluster, which any number of machines may share.
 //!
-//! Needs Redis 6.0 or later (or a server that does as it does: Lua scripts, RESP3), one server or
-//! the primary of a replicated set. Every acquire and every slice of updates is one script and one
-//! round trip, all of it or nothing. Clusters and TLS are not supported in this release.
+//! Needs Redis 6.0 or later (or a server that does as it does: Lua scripts, RESP3): one server, the
+//! primary of a replicated set, or a cluster (feature `redis-cluster`); each in the clear or with TLS
+//! (feature `redis-tls`). Every acquire and every slice of updates is one script and one round trip,
+//! all of it or nothing; in a cluster that holds for the keys of one slot.
 //!
 //! # What is in the server
 //!
@@ -37,6 +38,34 @@
 //! A waiter subscribes to the channel `oncely:changed:` and the key. A record that somebody was
 //! turned away from is marked, and only then its end is published: a free key pays nothing.
 //!
+//! # In a cluster
+//!
+//! A script can touch the keys of one slot only. So each slot counts its tokens for itself, at
+//! `oncely:last_token:{N}`, where `N` is the lowest number that puts the key into the slot; it moves
+//! with the slot. Tokens of keys in different slots say nothing about each other.
+//!
+//! **Acquires.** Keys of one slot are taken in one round trip; name locks that are taken together
+//! with the same part in braces (`account:{42}:a`, `account:{42}:b`) to have them in one. Keys of `n`
+//! slots take `n + 1`: all are looked at first, and if one is occupied, none is touched; otherwise
+//! they are taken slot by slot in the order of the slots, and given back if one has been occupied
+//! meanwhile. There is no deadlock, and of several that want the same keys one gets them. But for
+//! that moment a key may be seen as occupied by somebody who does not get it in the end; and the
+//! occupied key that is reported is the first in the order of the requests as of the look, then the
+//! first in the order of the slots. A lease counts from before the look. If a server fails half-way,
+//! what was taken is given back before the error is returned.
+//!
+//! **Updates** of one slot are one step. Those of several are sent at once, except that locks are
+//! given back only when the outcome beside them is stored.
+//!
+//! **Servers that fail** take their slots along: calls for these are
+//! [`Unavailable`](crate::store::StoreErrorKind::Unavailable) within two seconds, until a replica
+//! takes over; all others go on, if the cluster has `cluster-require-full-coverage no`. Slots may
+//! move at any time; a key that is in neither place, because it is new, waits for its slot to
+//! arrive, for as long as an operation may take.
+//!
+//! **TLS** in a cluster needs `tls-cluster yes`, or servers do not say where they speak it, and
+//! certificates that are for the names or addresses which the servers announce.
+//!
 //! # What may be lost
 //!
 //! **On failover.** Redis replicates after it answers. A replica that takes over may not know of a
@@ -61,7 +90,8 @@
 //!
 //! A user of the server's access lists needs the keys of the namespace and `oncely:last_token`, the
 //! channels `oncely:changed:*`, and `+evalsha +script|load +time +get +set +setrange +publish
-//! +subscribe +unsubscribe +info`. Without the channels or their commands waiting falls back to
+//! +subscribe +unsubscribe +info`; in a cluster the keys `oncely:last_token*`, and also
+//! `+cluster|slots +asking`. Without the channels or their commands waiting falls back to
 //! looking now and then; without `info` the server is used unseen, with a warning.
 
 mod acquire;
@@ -119,7 +149,7 @@ pub struct RedisStore {
 
 /// What the records are in.
 enum Servers {
-    One(Node),
+    One(Arc<Node>),
     #[cfg(feature = "redis-cluster")]
     Cluster(Arc<Cluster>),
 }
@@ -204,7 +234,7 @@ impl Servers {
         let greeting =
             node.bounded(bounds, async |link| greet::greet(link, node.shown(), false).await);
         greeting.await.map_err(|failure| failure.at(node.shown()))?;
-        Ok(Self::One(node))
+        Ok(Self::One(Arc::new(node)))
     }
 }
 
