@@ -214,6 +214,7 @@ impl RedisStore {
     }
 
     /// The connection of this runtime to the server that has `key`, if there is one.
+    #[cfg_attr(not(feature = "redis-cluster"), allow(unused_variables))]
     fn link(&self, key: &Key) -> Option<Arc<Link>> {
         let runtime = Handle::try_current().ok()?;
         match &self.servers {
