@@ -2,12 +2,14 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "tests may panic")]
 
 mod faulty_store;
+mod redis_cluster;
 mod redis_life;
 mod redis_news;
 mod redis_queue;
 mod redis_records;
 mod redis_rights;
 mod redis_steps;
+mod redis_tls;
 mod redis_wire;
 mod sqlite_files;
 mod sqlite_life;

@@ -180,9 +180,10 @@ async fn a_full_server_is_unavailable_and_nothing_is_half_taken() {
 #[tokio::test]
 async fn urls_that_cannot_be_used_say_what_to_write() {
     let unsupported = [
-        ("rediss://localhost", "TLS"),
-        ("redis-cluster://localhost", "cluster"),
-        ("redis+cluster://localhost", "cluster"),
+        ("rediss://localhost/#insecure", "always verified"),
+        ("rediss://:hunter2@localhost?ca=/nowhere", "/nowhere"),
+        ("redis+cluster://:hunter2@localhost/1", "no databases"),
+        ("redis-cluster://a,b:port", "redis://HOST"),
         ("http://localhost", "redis://"),
         ("redis", "redis://"),
         ("redis://:hunter2@localhost/database", "redis://HOST"),
@@ -199,7 +200,7 @@ async fn urls_that_cannot_be_used_say_what_to_write() {
     Coordinator::connect(&server.url().replace("redis+unix", "unix")).await.expect("another");
     let error = Coordinator::connect("redis+unix:///nowhere/redis.sock").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::StoreUnavailable);
-    let error = Coordinator::connect("rediss://localhost").await.unwrap_err();
+    let error = Coordinator::connect("rediss://localhost/#insecure").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::StoreUnsupported);
 }
 

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::iter::repeat;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -263,27 +264,29 @@ async fn run(leases: Weak<Leases>, earlier: Arc<Notify>) {
 async fn renew(leases: Arc<Leases>, batch: Vec<(u64, Arc<Group>)>) {
     let sent = Instant::now();
     let updates: Vec<_> = batch.iter().flat_map(|(_, group)| group.renewals(sent)).collect();
-    match leases.send(&updates).await {
-        Ok(answers) => {
-            let mut answers = answers.into_iter();
-            for (id, group) in batch {
-                let members = group.leases().count();
-                if answers.by_ref().take(members).fold(true, |all, a| all & (a == Updated::Applied))
-                {
-                    group.extend(sent);
-                    leases.renewer.reschedule(id, group.renewal_after(sent));
-                } else if !group.is_ending() {
-                    group.lose("another holder has taken the key, or it was deleted");
-                    leases.lines.lost(&group);
-                }
+    let (answers, failure) = match leases.send(&updates).await {
+        Ok(answers) => (answers.into_iter().map(Some).collect(), None),
+        // A store in several servers knows of some all the same.
+        Err(error) => (error.answers().to_vec(), Some(error)),
+    };
+    let mut answers = answers.into_iter().chain(repeat(None));
+    let (now, mut failed) = (Instant::now(), 0);
+    for (id, group) in batch {
+        let answers: Vec<_> = answers.by_ref().take(group.leases().count()).collect();
+        if answers.contains(&Some(Updated::Lost)) {
+            if !group.is_ending() {
+                group.lose("another holder has taken the key, or it was deleted");
+                leases.lines.lost(&group);
             }
+        } else if answers.contains(&None) {
+            failed += 1;
+            leases.renewer.reschedule(id, Some(group.retry_after(now)));
+        } else {
+            group.extend(sent);
+            leases.renewer.reschedule(id, group.renewal_after(sent));
         }
-        Err(error) => {
-            report_failed_renewal(batch.len(), &error);
-            let now = Instant::now();
-            for (id, group) in batch {
-                leases.renewer.reschedule(id, Some(group.retry_after(now)));
-            }
-        }
+    }
+    if let Some(error) = failure {
+        report_failed_renewal(failed, &error);
     }
 }

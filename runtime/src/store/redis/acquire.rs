@@ -8,10 +8,10 @@ use super::script::{Script, TOKENS, millis};
 use crate::store::record::{ABANDONED, Record, Standing};
 use crate::store::{Acquired, Fingerprint, Lease, LeaseRequest, OnInterrupted, Token};
 
-/// The call that takes every key, or none.
-pub(super) fn command(sha: &str, requests: &[LeaseRequest], offset: i64) -> Cmd {
+/// The call that takes every key, or none; the tokens are counted at the key `counter`.
+pub(super) fn command(sha: &str, counter: &str, requests: &[LeaseRequest], offset: i64) -> Cmd {
     let mut command = Script::call(sha, requests.len() + 1, 5);
-    command.arg(TOKENS);
+    command.arg(counter);
     for request in requests {
         command.arg(request.key.as_str());
     }

@@ -7,13 +7,17 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+#[cfg(feature = "redis-cluster")]
+use redis::aio::ConnectionLike;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, ConnectionAddr, ConnectionInfo, PushInfo, Value};
+use redis::{AsyncConnectionConfig, Cmd, ConnectionAddr, PushInfo, RedisConnectionInfo, Value};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::futures::OwnedNotified;
 use tokio::task::{AbortHandle, unconstrained};
 
+use super::address::Server;
 use super::error::Failure;
 use super::places::{Place, Places};
 use super::script::Script;
@@ -40,7 +44,7 @@ pub(super) struct Link {
 
 impl Link {
     /// A new connection, driven by the current runtime.
-    pub(super) async fn open(info: &ConnectionInfo, runtime: Handle) -> Result<Self, Failure> {
+    pub(super) async fn open(server: &Server, runtime: Handle) -> Result<Self, Failure> {
         let watches = Arc::new(Watches::default());
         let places = Arc::new(Places::new());
         let heard = (Arc::clone(&watches), Arc::clone(&places));
@@ -59,29 +63,26 @@ impl Link {
             watches: Arc::clone(&watches),
             places: Arc::clone(&places),
         };
-        let settings = info.redis_settings();
-        let (connection, driver) = match info.addr() {
+        let spoken = Spoken { settings: server.info.redis_settings(), config, ending };
+        let (connection, driver) = match server.info.addr() {
             ConnectionAddr::Tcp(host, port) => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await?;
                 stream.set_nodelay(true)?;
-                let (connection, driver) =
-                    MultiplexedConnection::new_with_config(settings, stream, config).await?;
-                (connection, runtime.spawn(drive(driver, ending)))
+                match &server.tls {
+                    Some(tls) => spoken.over(tls.wrap(host, stream).await?, &runtime).await?,
+                    None => spoken.over(stream, &runtime).await?,
+                }
             }
             #[cfg(unix)]
             ConnectionAddr::Unix(path) => {
-                let stream = tokio::net::UnixStream::connect(path).await?;
-                let (connection, driver) =
-                    MultiplexedConnection::new_with_config(settings, stream, config).await?;
-                (connection, runtime.spawn(drive(driver, ending)))
+                spoken.over(tokio::net::UnixStream::connect(path).await?, &runtime).await?
             }
             _ => return Err(Failure::Unsupported("no address that can be reached".to_owned())),
         };
-        let driver = driver.abort_handle();
         let names = Vec::new();
         let mut link = Self { connection, runtime, driver, alive, watches, places, names };
         for script in Script::ALL {
-            link.names.push(link.load(script).await?);
+            link.names.push(link.load(*script).await?);
         }
         Ok(link)
     }
@@ -126,6 +127,24 @@ impl Link {
         }
     }
 
+    /// As [`run`](Self::run), of a server that is only now getting the keys of the call: without
+    /// being asked so, it would send us to the one that had them.
+    #[cfg(feature = "redis-cluster")]
+    pub(super) async fn run_asking(
+        &self,
+        script: Script,
+        command: impl Fn(&str) -> Cmd,
+    ) -> Result<Value, Failure> {
+        // It may not know the script yet, and the way to ask holds for one command only.
+        let name = self.load(script).await?;
+        let mut both = redis::Pipeline::new();
+        both.cmd("ASKING").add_command(command(&name));
+        let mut connection = self.connection.clone();
+        let mut answers = connection.req_packed_commands(&both, 0, 2).await?;
+        let answer = answers.pop().ok_or_else(|| Failure::odd("asking"))?;
+        Ok(answer.extract_error()?)
+    }
+
     async fn load(&self, script: Script) -> Result<String, Failure> {
         let mut command = redis::cmd("SCRIPT");
         command.arg("LOAD").arg(script.text());
@@ -166,6 +185,26 @@ pub(super) fn start(runtime: &Handle, future: impl Future<Output = ()> + Send + 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link").field("alive", &self.is_alive()).finish_non_exhaustive()
+    }
+}
+
+/// How a connection is spoken on, whatever it is made of.
+struct Spoken<'a> {
+    settings: &'a RedisConnectionInfo,
+    config: AsyncConnectionConfig,
+    ending: Ending,
+}
+
+impl Spoken<'_> {
+    async fn over(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        runtime: &Handle,
+    ) -> Result<(MultiplexedConnection, AbortHandle), Failure> {
+        let Self { settings, config, ending } = self;
+        let (connection, driver) =
+            MultiplexedConnection::new_with_config(settings, stream, config).await?;
+        Ok((connection, runtime.spawn(drive(driver, ending)).abort_handle()))
     }
 }
 
@@ -216,7 +255,7 @@ impl Links {
     pub(super) async fn open(
         &self,
         runtime: &Handle,
-        info: &ConnectionInfo,
+        server: &Server,
     ) -> Result<Arc<Link>, Failure> {
         let slot = self.slot(runtime.id());
         if let Some(link) = slot.current() {
@@ -226,7 +265,7 @@ impl Links {
         if let Some(link) = slot.current() {
             return Ok(link);
         }
-        let link = Arc::new(Link::open(info, runtime.clone()).await?);
+        let link = Arc::new(Link::open(server, runtime.clone()).await?);
         link.places.attach(&link);
         *slot.link.lock() = Some(Arc::clone(&link));
         Ok(link)

@@ -1,8 +1,9 @@
-//! Stores in a Redis server, which any number of machines may share.
+//! Stores in a Redis server or a Redis Cluster, which any number of machines may share.
 //!
-//! Needs Redis 6.0 or later (or a server that does as it does: Lua scripts, RESP3), one server or
-//! the primary of a replicated set. Every acquire and every slice of updates is one script and one
-//! round trip, all of it or nothing. Clusters and TLS are not supported in this release.
+//! Needs Redis 6.0 or later (or a server that does as it does: Lua scripts, RESP3): one server, the
+//! primary of a replicated set, or a cluster (feature `redis-cluster`); each in the clear or with TLS
+//! (feature `redis-tls`). Every acquire and every slice of updates is one script and one round trip,
+//! all of it or nothing; in a cluster that holds for the keys of one slot.
 //!
 //! # What is in the server
 //!
@@ -66,6 +67,37 @@
 //! The server could push it (client-side caching), but would then have to be asked to with each take.
 //! A lease that ran out is noticed earlier: by the holder's own clock, before anybody can take it.
 //!
+//! # In a cluster
+//!
+//! A script can touch the keys of one slot only. So each slot counts its tokens for itself, at
+//! `oncely:last_token:{N}`, where `N` is the lowest number that puts the key into the slot; it moves
+//! with the slot. Tokens of keys in different slots say nothing about each other.
+//!
+//! **Acquires.** Keys of one slot are taken in one round trip; name locks that are taken together
+//! with the same part in braces (`account:{42}:a`, `account:{42}:b`) to have them in one. Keys of `n`
+//! slots take `n + 1`: all are looked at first, and if one is occupied, none is touched; otherwise
+//! they are taken slot by slot in the order of the slots, and given back if one has been occupied
+//! meanwhile. There is no deadlock, and of several that want the same keys one gets them. But for
+//! that moment a key may be seen as occupied by somebody who does not get it in the end; and the
+//! occupied key that is reported is the first in the order of the requests as of the look, then the
+//! first in the order of the slots. A lease counts from before the look. If a server fails half-way,
+//! what was taken is given back before the error is returned.
+//!
+//! **Updates** of one slot are one step. Those of several are sent at once, except that locks are
+//! given back only when the outcome beside them is stored.
+//!
+//! **Waiting** is listening, for locks as well: there are no queues, and whoever comes first takes
+//! a key that was given back.
+//!
+//! **Servers that fail** take their slots along: calls for these are
+//! [`Unavailable`](crate::store::StoreErrorKind::Unavailable) within two seconds, until a replica
+//! takes over; all others go on, if the cluster has `cluster-require-full-coverage no`. Slots may
+//! move at any time; a key that is in neither place, because it is new, waits for its slot to
+//! arrive, for as long as an operation may take.
+//!
+//! **TLS** in a cluster needs `tls-cluster yes`, or servers do not say where they speak it, and
+//! certificates that are for the names or addresses which the servers announce.
+//!
 //! # What may be lost
 //!
 //! **On failover.** Redis replicates after it answers. A replica that takes over may not know of a
@@ -93,83 +125,109 @@
 //! A user of the server's access lists needs the keys of the namespace, those that start with
 //! `oncely/queue/`, and `oncely:last_token`, the channels `oncely:changed:*` and `oncely:granted:*`,
 //! and `+evalsha +script|load +time +get +set +setrange +zadd +zpopmin +zrange +zrem
-//! +pexpire +publish +subscribe +unsubscribe +info`. Without the channels, the queues or their commands
-//! waiting falls back to looking now and then; without `info` the server is used unseen, with a
-//! warning.
+//! +pexpire +publish +subscribe +unsubscribe +info`; in a cluster the keys `oncely:last_token*`, and
+//! also `+cluster|slots +asking`. Without the channels, the queues or their commands waiting falls
+//! back to looking now and then; without `info` the server is used unseen, with a warning.
 
 mod acquire;
 mod address;
+#[cfg(feature = "redis-cluster")]
+mod cluster;
 mod error;
 mod greet;
 mod layout;
 mod link;
+mod node;
 mod places;
 mod script;
+mod tls;
 mod update;
 mod watch;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::time::timeout;
 
 use self::address::Address;
-use self::error::Failure;
-use self::link::{Link, Links};
-use self::script::Script;
+#[cfg(feature = "redis-cluster")]
+use self::cluster::Cluster;
+use self::link::Link;
+use self::node::{Bounds, Node};
+use self::script::{Script, TOKENS};
 #[cfg(feature = "testing")]
 use crate::store::clock::Clock;
 use crate::store::record::SPARE_TOKENS;
 use crate::store::{
-    Acquired, BoxFuture, Key, Lease, LeaseRequest, Store, StoreError, StoreErrorKind, Update,
-    Updated,
+    Acquired, BoxFuture, Key, Lease, LeaseRequest, Store, StoreError, Update, Updated,
 };
 
 /// How long an operation may take in all: less than half of a coordinator's limit, so that an
 /// acquire can be sent twice.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// A store in a Redis server.
+/// A store in a Redis server, or in a cluster of them.
 ///
-/// Any number of processes and machines may share the server; times are the server's. The store
-/// belongs to no tokio runtime: it opens one connection in each that uses it, and opens another
-/// when that one is lost. An operation that finds no answer within two seconds is
+/// Any number of processes and machines may share it; times are the servers'. The store belongs to
+/// no tokio runtime: it opens one connection to each server in each runtime that uses it, and opens
+/// another when that one is lost. An operation that finds no answer within two seconds is
 /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable); the server may have done it all the
 /// same, and sent again it is answered as before.
 ///
 /// The [module](self) says what is kept in the server, and what may be lost.
 pub struct RedisStore {
-    address: Address,
-    links: Links,
+    servers: Servers,
+    /// What may be shown of the URL.
+    shown: String,
     #[cfg(feature = "testing")]
     clock: Clock,
 }
 
+/// What the records are in.
+enum Servers {
+    One(Arc<Node>),
+    #[cfg(feature = "redis-cluster")]
+    Cluster(Arc<Cluster>),
+}
+
 impl RedisStore {
-    /// Opens the store in the server that `url` names.
+    /// Opens the store that `url` names.
     ///
-    /// `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]`, or
-    /// `redis+unix:///PATH[?db=DATABASE&user=USER&pass=PASSWORD]` (also `unix:///PATH`).
+    /// | URL | for |
+    /// |---|---|
+    /// | `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]` | one server |
+    /// | `rediss://…` | the same with TLS; feature `redis-tls` |
+    /// | `redis+unix:///PATH[?db=DATABASE&user=USER&pass=PASSWORD]`, `unix:///PATH` | one server, by its socket |
+    /// | `redis+cluster://[[USER]:PASSWORD@]HOST[:PORT][,HOST[:PORT]]…` | a cluster, of which some servers are named; feature `redis-cluster` |
+    /// | `rediss+cluster://…` | the same with TLS; both features |
+    ///
+    /// With TLS, the server's certificate must be for its host and signed by an authority that the
+    /// machine trusts (`SSL_CERT_FILE` and `SSL_CERT_DIR` name others), or by those in the PEM file
+    /// that `?ca=PATH` names. `?cert=PATH&key=PATH` name a certificate of our own and its key, for
+    /// servers that ask for one, as Redis does unless told otherwise. The files are read here, once.
     ///
     /// # Errors
-    /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if the server cannot be reached
-    /// or is loading its data.
-    /// [`Unsupported`](crate::store::StoreErrorKind::Unsupported) if the URL cannot be used, the
-    /// server is older than 6.0, a replica, or part of a cluster, or the user lacks a right.
+    /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if no server can be reached or it
+    /// is loading its data.
+    /// [`Unsupported`](crate::store::StoreErrorKind::Unsupported) if the URL cannot be used or needs
+    /// a feature that is off, a certificate is not accepted, the server is older than 6.0, a
+    /// replica, or part of a cluster though the URL names none (or the other way round), or the
+    /// user lacks a right.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection; nothing was written.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        let store = Self {
-            address: Address::parse(url)?,
-            links: Links::default(),
+        let address = Address::parse(url)?;
+        let bounds = Bounds::of_now()?;
+        let shown = address.shown();
+        let servers = Servers::open(address, &bounds).await?;
+        Ok(Self {
+            servers,
+            shown,
             #[cfg(feature = "testing")]
             clock: Clock::default(),
-        };
-        let address = &store.address.shown;
-        store.bounded(async |link| greet::greet(link, address).await).await?;
-        Ok(store)
+        })
     }
 
     /// As [`connect`](Self::connect), with a clock whose steps are added to the server's.
@@ -192,31 +250,29 @@ impl RedisStore {
         0
     }
 
-    /// Does one thing on the connection of this runtime, within the time limit.
-    async fn bounded<T>(
-        &self,
-        operation: impl AsyncFnOnce(&Link) -> Result<T, Failure>,
-    ) -> Result<T, StoreError> {
-        // Timers and connections panic where there is no runtime.
-        let runtime = Handle::try_current().map_err(|error| {
-            let advice = "use the store from within a tokio runtime";
-            StoreError::new(StoreErrorKind::Unsupported, advice).with_source(error)
-        })?;
-        let mut used = None;
-        let work = async {
-            let link = match self.links.current(&runtime) {
-                Some(link) => link,
-                None => self.links.open(&runtime, &self.address.info).await?,
-            };
-            operation(used.insert(link)).await
-        };
-        let answer = timeout(LIMIT, work).await.unwrap_or(Err(Failure::TooLate));
-        answer.map_err(|failure| {
-            if let Some(link) = used.filter(|_| failure.spoils_connection()) {
-                link.give_up();
-            }
-            failure.at(&self.address.shown)
-        })
+    /// The connection of this runtime to the server that has `key`, if there is one.
+    #[cfg_attr(not(feature = "redis-cluster"), allow(unused_variables))]
+    fn link(&self, key: &Key) -> Option<Arc<Link>> {
+        let runtime = Handle::try_current().ok()?;
+        match &self.servers {
+            Servers::One(node) => node.link(&runtime),
+            #[cfg(feature = "redis-cluster")]
+            Servers::Cluster(cluster) => cluster.link(key, &runtime),
+        }
+    }
+}
+
+impl Servers {
+    async fn open(address: Address, bounds: &Bounds) -> Result<Self, StoreError> {
+        #[cfg(feature = "redis-cluster")]
+        if address.others.is_some() {
+            return Ok(Self::Cluster(Cluster::open(address, bounds).await?));
+        }
+        let node = Node::new(address.server);
+        let greeting =
+            node.bounded(bounds, async |link| greet::greet(link, node.shown(), false).await);
+        greeting.await.map_err(|failure| failure.at(node.shown()))?;
+        Ok(Self::One(Arc::new(node)))
     }
 }
 
@@ -232,17 +288,23 @@ impl Store for RedisStore {
             if requests.is_empty() {
                 return Ok(Acquired::Leases(Vec::new()));
             }
-            let offset = self.offset();
-            self.bounded(async |link| {
-                let command = |sha: &str| acquire::command(sha, requests, offset);
-                acquire::answer(requests, link.run(Script::Acquire, command).await?)
-            })
-            .await
+            let (bounds, offset) = (Bounds::of_now()?, self.offset());
+            match &self.servers {
+                Servers::One(node) => {
+                    let command = |sha: &str| acquire::command(sha, TOKENS, requests, offset);
+                    let answer = node.run(&bounds, Script::Acquire, command).await;
+                    let answer = answer.and_then(|answer| acquire::answer(requests, answer));
+                    answer.map_err(|failure| failure.at(node.shown()))
+                }
+                #[cfg(feature = "redis-cluster")]
+                Servers::Cluster(cluster) => cluster.acquire(bounds, requests, offset).await,
+            }
         })
     }
 
     /// # Cancel safety
-    /// All updates are applied or none; dropping the future does not stop what was sent.
+    /// The updates of one server are applied, all of them, or none; dropping the future does not
+    /// stop what was sent.
     fn update<'a>(
         &'a self,
         updates: &'a [(Lease, Update)],
@@ -251,19 +313,23 @@ impl Store for RedisStore {
             if updates.is_empty() {
                 return Ok(Vec::new());
             }
-            let offset = self.offset();
-            self.bounded(async |link| {
-                let command = |sha: &str| update::command(sha, updates, offset);
-                update::answer(updates, link.run(Script::Update, command).await?)
-            })
-            .await
+            let (bounds, offset) = (Bounds::of_now()?, self.offset());
+            match &self.servers {
+                Servers::One(node) => {
+                    let command = |sha: &str| update::command(sha, updates, offset);
+                    let answer = node.run(&bounds, Script::Update, command).await;
+                    let answer = answer.and_then(|answer| update::answer(updates, answer));
+                    answer.map_err(|failure| failure.at(node.shown()))
+                }
+                #[cfg(feature = "redis-cluster")]
+                Servers::Cluster(cluster) => cluster.update(bounds, updates, offset).await,
+            }
         })
     }
 
     /// Without a connection it resolves at once: looking again opens one.
     fn changed<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, ()> {
-        let link = Handle::try_current().ok().and_then(|runtime| self.links.current(&runtime));
-        let told = link.and_then(|link| link.watch(key.as_str()));
+        let told = self.link(key).and_then(|link| link.watch(key.as_str()));
         Box::pin(async {
             if let Some(told) = told {
                 told.await;
@@ -276,11 +342,10 @@ impl Store for RedisStore {
     /// # Cancel safety
     /// Dropped, the place is given up, and a key that was handed over just then goes to the next.
     fn wait<'a>(&'a self, request: &'a LeaseRequest) -> BoxFuture<'a, ()> {
-        if !request.is_plain() {
+        if !request.is_plain() || !self.keeps_order() {
             return self.changed(&request.key);
         }
-        let link = Handle::try_current().ok().and_then(|runtime| self.links.current(&runtime));
-        let place = link.and_then(|link| link.wait(request, self.offset()));
+        let place = self.link(&request.key).and_then(|link| link.wait(request, self.offset()));
         Box::pin(async {
             if let Some(place) = place {
                 place.called().await;
@@ -288,8 +353,9 @@ impl Store for RedisStore {
         })
     }
 
+    /// In a cluster all listen.
     fn keeps_order(&self) -> bool {
-        true
+        matches!(self.servers, Servers::One(_))
     }
 
     fn spare_tokens(&self) -> u64 {
@@ -299,6 +365,6 @@ impl Store for RedisStore {
 
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisStore").field("address", &self.address.shown).finish()
+        f.debug_struct("RedisStore").field("address", &self.shown).finish()
     }
 }

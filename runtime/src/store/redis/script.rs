@@ -18,10 +18,20 @@ pub(super) enum Script {
     Wait,
     /// Gives it up.
     Leave,
+    /// Looks at keys of one slot, before any of several is taken.
+    #[cfg(feature = "redis-cluster")]
+    Look,
 }
 
 impl Script {
-    pub(super) const ALL: [Self; 4] = [Self::Acquire, Self::Update, Self::Wait, Self::Leave];
+    pub(super) const ALL: &[Self] = &[
+        Self::Acquire,
+        Self::Update,
+        Self::Wait,
+        Self::Leave,
+        #[cfg(feature = "redis-cluster")]
+        Self::Look,
+    ];
 
     /// The text to load.
     pub(super) const fn text(self) -> &'static str {
@@ -47,6 +57,8 @@ impl Script {
                 include_str!("queue.lua"),
                 include_str!("leave.lua"),
             ),
+            #[cfg(feature = "redis-cluster")]
+            Self::Look => concat!(include_str!("record.lua"), include_str!("look.lua")),
         }
     }
 
