@@ -190,6 +190,23 @@ async fn while_the_answer_is_on_its_way_it_stands_already() {
 }
 
 #[tokio::test]
+async fn a_stream_that_is_reset_is_a_client_that_hangs_up() {
+    for path in PROTECTED {
+        let service = Service::start().await;
+        let client = Client::http2(&service.server);
+        tokio::select! {
+            _ = client.post(path, Some("k"), "body") => panic!("it waits"),
+            () = soon(service.scene.stage.entered()) => {}
+        }
+        tokio::time::sleep(A_MOMENT).await;
+        assert_eq!(service.scene.stage.left(), 0, "{path}: the handler was dropped");
+        service.scene.stage.open();
+        let answer = client.post(path, Some("k"), "body").await;
+        assert!(answer.is_replayed() && answer.text() == "1", "{path}: {answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_shutdown_waits_for_handlers_whose_clients_are_gone() {
     for path in PROTECTED {
         let service = Service::start().await;

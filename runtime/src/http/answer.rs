@@ -38,7 +38,11 @@ impl<R> Answer<R> {
 
 impl<R: Body + From<Bytes>> Answer<R> {
     /// Reads a body that says how long it is. One that does not may never end.
-    pub(super) async fn read(response: Response<R>, also_store: &[HeaderName]) -> Self {
+    pub(super) async fn read(
+        response: Response<R>,
+        also_store: &[HeaderName],
+        never_store: &[HeaderName],
+    ) -> Self {
         let length = response.body().size_hint().exact();
         if length.is_none_or(|length| length > MAX_OUTCOME_BYTES as u64) {
             return Self::Passing(response);
@@ -51,7 +55,7 @@ impl<R: Body + From<Bytes>> Answer<R> {
         recorded.body = body.to_bytes();
         let asked = parts.extensions.get::<StoreHeaders>();
         let asked: Vec<_> = asked.iter().flat_map(|it| &it.0).chain(also_store).cloned().collect();
-        for (name, value) in &parts.headers {
+        for (name, value) in parts.headers.iter().filter(|(name, _)| !never_store.contains(name)) {
             recorded.keep(name, value, &asked);
         }
         Self::Whole(parts, recorded)

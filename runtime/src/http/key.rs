@@ -168,6 +168,12 @@ impl KeyPart for IdempotencyKey {
     }
 }
 
+impl From<IdempotencyKey> for String {
+    fn from(key: IdempotencyKey) -> Self {
+        key.0.into()
+    }
+}
+
 impl FromStr for IdempotencyKey {
     type Err = KeyRejection;
 

@@ -1,5 +1,6 @@
 //! How a router is protected without annotations.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tower_layer::Layer;
 use super::key::IdempotencyKey;
 use super::service::Idempotency;
 use crate::coordinator::{Coordinator, Idempotent};
-use crate::model::{OnInterrupted, OnStoreError};
+use crate::model::{OnInterrupted, OnStoreError, Operation};
 
 /// Protects every request of a service that carries an `Idempotency-Key`.
 ///
@@ -71,12 +72,13 @@ type Scope = dyn Fn(&Parts) -> Option<String> + Send + Sync;
 pub(super) struct Settings {
     coordinator: Coordinator,
     scope: Arc<Scope>,
-    operation: String,
+    operation: Cow<'static, str>,
     pub(super) methods: Vec<Method>,
     pub(super) required: bool,
     pub(super) body_limit: usize,
     pub(super) stores: Arc<dyn Fn(StatusCode) -> bool + Send + Sync>,
     pub(super) also_store: Vec<HeaderName>,
+    pub(super) never_store: Vec<HeaderName>,
     pub(super) detached: bool,
     pub(super) retention: Duration,
     lease: Option<Duration>,
@@ -101,12 +103,13 @@ impl IdempotencyLayer {
         let settings = Settings {
             coordinator: coordinator.clone(),
             scope: Arc::new(move |request| scope(request).into()),
-            operation: "http".to_owned(),
+            operation: Cow::Borrowed("http"),
             methods: vec![Method::POST, Method::PATCH],
             required: false,
             body_limit: 2 << 20,
             stores: Arc::new(is_decided),
             also_store: Vec::new(),
+            never_store: Vec::new(),
             detached: true,
             retention: Duration::from_secs(24 * 60 * 60),
             lease: None,
@@ -136,7 +139,7 @@ impl IdempotencyLayer {
 
     /// The namespace of the keys in the store: `http` unless set. Layers that share it, and a
     /// coordinator, share keys.
-    pub fn operation(self, name: impl Into<String>) -> Self {
+    pub fn operation(self, name: impl Into<Cow<'static, str>>) -> Self {
         self.with(|settings| settings.operation = name.into())
     }
 
@@ -154,6 +157,11 @@ impl IdempotencyLayer {
     /// Stores a header with the answer although it is secret, such as `Set-Cookie`.
     pub fn store_header(self, name: HeaderName) -> Self {
         self.with(|settings| settings.also_store.push(name))
+    }
+
+    /// Leaves a header out of the stored answer, such as the id of a request.
+    pub fn skip_header(self, name: HeaderName) -> Self {
+        self.with(|settings| settings.never_store.push(name))
     }
 
     /// Drops the handler when the client hangs up, which then counts as an interruption.
@@ -211,10 +219,10 @@ impl Settings {
     }
 
     /// The call that a request of this caller is.
-    pub(super) fn call(&self, key: &IdempotencyKey, caller: String) -> Idempotent {
-        let mut call = self
-            .coordinator
-            .idempotent(self.operation.clone(), key.as_str())
+    pub(super) fn call(&self, key: IdempotencyKey, caller: String) -> Idempotent {
+        let operation = Operation::named(self.operation.clone());
+        let key = String::from(key);
+        let mut call = Idempotent::new((&self.coordinator).into(), operation, Some(Ok(key)))
             .scope(caller)
             .retention(self.retention)
             .on_interrupted(self.on_interrupted)

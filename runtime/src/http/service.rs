@@ -105,7 +105,7 @@ where
         Ok(body) => body,
         Err(problem) => return Ok(problem.into_response()),
     };
-    let call = settings.call(&key, caller).fingerprint(&(
+    let call = settings.call(key, caller).fingerprint(&(
         parts.method.as_str(),
         address(&parts),
         AsBytes(&body),
@@ -117,7 +117,7 @@ where
         async move {
             match inner.call(request).await {
                 Ok(response) if (settings.stores)(response.status()) => {
-                    Ok(Answer::read(response, &settings.also_store).await)
+                    Ok(Answer::read(response, &settings.also_store, &settings.never_store).await)
                 }
                 Ok(response) => Err(Unstored::Passed(response)),
                 Err(error) => Err(Unstored::Failed(error)),
