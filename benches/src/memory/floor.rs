@@ -11,9 +11,11 @@ const SHARDS: usize = 64;
 /// A map under as many locks as the memory store has.
 #[derive(Debug)]
 pub(super) struct Map {
-    shards: Box<[Mutex<HashMap<String, Arc<[u8]>>>]>,
+    shards: Box<[Shard]>,
     hasher: RandomState,
 }
+
+type Shard = Mutex<HashMap<String, Arc<[u8]>>>;
 
 impl Map {
     pub(super) fn new() -> Self {
@@ -33,7 +35,7 @@ impl Map {
         self.shard(key).lock().get(key).cloned()
     }
 
-    fn shard(&self, key: &str) -> &Mutex<HashMap<String, Arc<[u8]>>> {
+    fn shard(&self, key: &str) -> &Shard {
         &self.shards[self.hasher.hash_one(key) as usize % SHARDS]
     }
 }
