@@ -10,9 +10,20 @@ use std::path::{Path, PathBuf};
 const IMPORTS: &[(&str, &[&str])] = &[
     (
         "lib",
-        &["__private", "coordinator", "idempotency", "lock", "lease", "store", "model", "testing"],
+        &[
+            "__private",
+            "http",
+            "coordinator",
+            "idempotency",
+            "lock",
+            "lease",
+            "store",
+            "model",
+            "testing",
+        ],
     ),
-    ("__private", &["coordinator", "idempotency", "lock", "lease", "store", "model"]),
+    ("__private", &["http", "coordinator", "idempotency", "lock", "lease", "store", "model"]),
+    ("http", &["coordinator", "idempotency", "lease", "store", "model"]),
     ("coordinator", &["idempotency", "lock", "lease", "store", "model"]),
     ("idempotency", &["lease", "store", "model"]),
     ("lock", &["lease", "store", "model"]),

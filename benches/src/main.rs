@@ -3,10 +3,12 @@
 //! ```text
 //! cargo run --release -p oncely-benches -- memory|redis [--json]
 //! cargo run --release -p oncely-benches -- compile [--json] [--rounds 7] [--functions 500]
+//! cargo run --release -p oncely-benches -- http [--json] [--rounds 7]
 //! ```
 
 mod calls;
 mod compile;
+mod http;
 mod measure;
 mod memory;
 mod receipt;
@@ -48,7 +50,10 @@ fn main() -> Result<()> {
         "compile" => compile::run(&options)?,
         "memory" => block_on(memory::run())?,
         "redis" => block_on(redis::run())?,
-        other => bail!("unknown suite `{other}`: there are `compile`, `memory` and `redis`"),
+        "http" => block_on(http::run(options.rounds))?,
+        other => {
+            bail!("unknown suite `{other}`: there are `compile`, `memory`, `redis` and `http`")
+        }
     };
     match options.json {
         true => rows.iter().for_each(Row::print_json),

@@ -221,6 +221,20 @@ for_every_store! {
         abort(stuck).await;
     }
 
+    async fn an_outage_is_told_to_all_in_line_within_the_time_limit(fixture: Fixture) {
+        let oncely = fixture.coordinator();
+        fixture.store().always(Call::Acquire, StoreFault::Hang);
+        let began = Instant::now();
+        let ran = Counter::default();
+        let calls: Vec<_> = (0..20).map(|_| spawn(pay(&oncely, "42").run(counted(&ran)))).collect();
+        for call in calls {
+            assert_eq!(call.await.unwrap().unwrap_err().kind(), ErrorKind::StoreUnavailable);
+        }
+        // The limit of 5 s, for which each asks, and the moment that they leave to the first.
+        assert!(began.elapsed() < secs(6), "{:?}", began.elapsed());
+        assert_eq!(ran.count(), 0);
+    }
+
     async fn callers_that_are_dropped_at_any_moment_leave_the_line_whole(fixture: Fixture) {
         let oncely = fixture.coordinator();
         let (inside, served) = (Counter::default(), Counter::default());

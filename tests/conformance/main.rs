@@ -17,3 +17,11 @@ mod sqlite {
 mod redis {
     oncely::store_laws!(oncely_tests::redis::RedisFixture::new());
 }
+
+mod postgres {
+    oncely::store_laws!(oncely_tests::postgres::PostgresFixture::new().await);
+}
+
+mod mysql {
+    oncely::store_laws!(oncely_tests::mysql::MySqlFixture::new().await);
+}

@@ -4,6 +4,7 @@
 mod faulty_store;
 mod redis_life;
 mod redis_news;
+mod redis_queue;
 mod redis_records;
 mod redis_rights;
 mod redis_steps;

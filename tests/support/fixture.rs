@@ -10,6 +10,8 @@ use oncely::store::memory::MemoryStore;
 use oncely::testing::{FaultyStore, Fixture as _};
 use oncely::{Coordinator, CoordinatorBuilder};
 
+use crate::mysql::MySqlFixture;
+use crate::postgres::PostgresFixture;
 use crate::redis::RedisFixture;
 use crate::secs;
 use crate::sqlite::SqliteFixture;
@@ -44,6 +46,20 @@ impl Fixture {
         let server = RedisFixture::new();
         let (store, elsewhere) = (FaultyStore::new(server.store().await), server.store().await);
         Self { store, elsewhere, steady_lease: secs(2), _place: Some(Box::new(server)) }
+    }
+
+    /// A PostgreSQL database.
+    pub async fn postgres() -> Self {
+        let place = PostgresFixture::new().await;
+        let (store, elsewhere) = (FaultyStore::new(place.store().await), place.store().await);
+        Self { store, elsewhere, steady_lease: secs(2), _place: Some(Box::new(place)) }
+    }
+
+    /// A MySQL database.
+    pub async fn mysql() -> Self {
+        let place = MySqlFixture::new().await;
+        let (store, elsewhere) = (FaultyStore::new(place.store().await), place.store().await);
+        Self { store, elsewhere, steady_lease: secs(2), _place: Some(Box::new(place)) }
     }
 
     /// The faults of this process's way to the store.
@@ -93,6 +109,8 @@ macro_rules! for_every_store {
         $crate::on_a_store!(memory, (start_paused = true), $($name)+);
         $crate::on_a_store!(sqlite, (), $($name)+);
         $crate::on_a_store!(redis, (), $($name)+);
+        $crate::on_a_store!(postgres, (), $($name)+);
+        $crate::on_a_store!(mysql, (), $($name)+);
     };
 }
 

@@ -4,10 +4,13 @@
 pub mod events;
 pub mod fixture;
 pub mod memory;
+pub mod mysql;
+pub mod postgres;
 pub mod processes;
 pub mod proxy;
 pub mod redis;
 pub mod reference;
+pub mod server;
 pub mod soon;
 pub mod sqlite;
 pub mod stage;

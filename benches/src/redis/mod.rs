@@ -8,7 +8,7 @@ mod handoff;
 mod kept;
 mod peers;
 mod roles;
-mod server;
+pub(crate) mod server;
 
 use anyhow::Result;
 

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 /// A `redis-server` that is stopped when this is dropped. It keeps nothing on the disk.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     folder: TempDir,
     process: Child,
 }
@@ -47,6 +47,7 @@ const WITHIN_SCRIPTS: &[&str] = &[
     "zrem",
     "zrange",
     "zcard",
+    "zpopmin",
     "incr",
 ];
 /// What counting itself sends.
@@ -54,7 +55,7 @@ const COUNTING: &[&str] = &["info"];
 
 impl Server {
     /// Starts one and waits until it answers.
-    pub(super) async fn start() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let mut command = Command::new("redis-server");
         command
@@ -79,17 +80,17 @@ impl Server {
     }
 
     /// The URL of a store in it.
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("redis+unix://{}", self.folder.path().join("redis.sock").display())
     }
 
     /// A connection as the store has it: RESP3, and no timer for each command.
-    pub(super) async fn connect(&self) -> Result<MultiplexedConnection> {
+    pub(crate) async fn connect(&self) -> Result<MultiplexedConnection> {
         connect(&self.url(), AsyncConnectionConfig::new()).await
     }
 
     /// How many commands clients have sent so far.
-    pub(super) async fn commands(&self) -> Result<f64> {
+    pub(crate) async fn commands(&self) -> Result<f64> {
         let mut connection = self.connect().await?;
         let stats: String =
             redis::cmd("INFO").arg("commandstats").query_async(&mut connection).await?;
@@ -110,12 +111,12 @@ impl Server {
     }
 
     /// Forgets all records.
-    pub(super) async fn clear(&self) -> Result<()> {
+    pub(crate) async fn clear(&self) -> Result<()> {
         Ok(redis::cmd("FLUSHALL").exec_async(&mut self.connect().await?).await?)
     }
 
     /// How many bytes a key takes.
-    pub(super) async fn memory(&self, key: &str) -> Result<f64> {
+    pub(crate) async fn memory(&self, key: &str) -> Result<f64> {
         let mut usage = redis::cmd("MEMORY");
         usage.arg("USAGE").arg(key);
         let bytes: Option<f64> = usage.query_async(&mut self.connect().await?).await?;
@@ -126,7 +127,7 @@ impl Server {
 }
 
 /// A connection to `url`.
-pub(super) async fn connect(
+pub(crate) async fn connect(
     url: &str,
     config: AsyncConnectionConfig,
 ) -> Result<MultiplexedConnection> {

@@ -21,7 +21,7 @@ pub use self::installed::Binding;
 use self::settings::FOREVER;
 use crate::idempotency::Cache;
 use crate::lease::Leases;
-use crate::model::{Error, Key, Operation};
+use crate::model::{Error, Key, Operation, Unfingerprinted};
 use crate::store::Store;
 
 /// Protects calls through one store. Cheap to clone; clones share everything.
@@ -130,6 +130,9 @@ impl Coordinator {
         Shutdown { stopped: names(stopped), unreleased: names(unreleased) }
     }
 }
+
+/// Through whom a call is protected does not make it another call.
+impl Unfingerprinted for Coordinator {}
 
 impl fmt::Debug for Coordinator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

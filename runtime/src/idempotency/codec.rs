@@ -123,6 +123,29 @@ impl<T: Serialize + DeserializeOwned> Codec<T> {
     }
 }
 
+#[cfg(feature = "http")]
+impl<T> Codec<T> {
+    /// The stored form of a value.
+    #[cfg(feature = "axum")]
+    pub(crate) fn encoded(&self, value: &T) -> Result<Arc<[u8]>, serde_json::Error> {
+        (self.encode)(value)
+    }
+
+    /// The value of a stored form.
+    #[cfg(feature = "axum")]
+    pub(crate) fn decoded(&self, stored: &[u8]) -> Result<T, serde_json::Error> {
+        (self.decode)(stored)
+    }
+
+    /// An encoding of its own.
+    pub(crate) fn new(
+        encode: fn(&T) -> Result<Arc<[u8]>, serde_json::Error>,
+        decode: fn(&[u8]) -> Result<T, serde_json::Error>,
+    ) -> Self {
+        Self { encode, decode }
+    }
+}
+
 impl<T> fmt::Debug for Codec<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Codec")

@@ -4,6 +4,7 @@ mod cache;
 mod codec;
 mod outcome;
 mod resolve;
+mod storable;
 
 use std::future::Future;
 use std::panic::resume_unwind;
@@ -18,6 +19,7 @@ pub(crate) use self::codec::storable;
 pub use self::codec::{Codec, ErrorPolicy, IsFinal};
 pub use self::outcome::{ForgetErrors, Outcome, RememberErrors, RememberErrorsIf, Remembering};
 pub(crate) use self::resolve::resolve;
+pub use self::storable::{AsResponse, AsValue, Preparation, ResponseShape, Storable};
 
 use tokio::time::Instant;
 
@@ -55,9 +57,41 @@ pub(crate) async fn run<T, E, F>(
 where
     F: Future<Output = Result<T, E>>,
 {
+    match claim(leases, cache, plan, outcomes).await? {
+        Claimed::Replayed(outcome) => Ok(outcome),
+        Claimed::Free(free) => free.take(cache, plan, outcomes, body).await,
+    }
+}
+
+/// What became of a claim.
+pub(crate) enum Claimed<T> {
+    /// An earlier call has an outcome.
+    Replayed(Outcome<T>),
+    /// The body has to run.
+    Free(Free),
+}
+
+/// The way is free for a body.
+pub(crate) enum Free {
+    /// The key is held, and the locks are.
+    Held(Held),
+    /// The store is down, and the caller wants the body to run all the same.
+    Unprotected(Error),
+}
+
+/// Finds out whether the body has to run, and waits for a twin that runs it.
+///
+/// # Cancel safety
+/// Dropped, nothing stays in the store.
+pub(crate) async fn claim<T, E>(
+    leases: &Arc<Leases>,
+    cache: Option<&Cache>,
+    plan: &Plan,
+    outcomes: &Outcomes<T, E>,
+) -> Result<Claimed<T>, Failure<E>> {
     if let Some(recorded) = cache.and_then(|cache| cache.find(&plan.key)) {
         leases.check_open()?;
-        return plan.replay(outcomes, &recorded);
+        return plan.replay(outcomes, &recorded).map(Claimed::Replayed);
     }
     let mut waiting = Waiting::new(leases, &plan.claims);
     let mut turn = waiting.begin(plan.wait).await;
@@ -65,22 +99,25 @@ where
         // Whoever got the answer from the store keeps it; `None` if that was another.
         let mut asked = None;
         let occupant = match turn {
-            Turn::Held(held) => return execute(held, cache, plan, outcomes, body).await,
+            Turn::Held(held) => return Ok(Claimed::Free(Free::Held(held))),
             Turn::Answered(occupant) => occupant,
             Turn::Ask => {
                 asked = cache.map(|cache| (cache, Instant::now()));
                 match leases.take(&plan.claims).await {
                     Ok(Taken::Held(held)) => {
-                        return execute(waiting.over(held), cache, plan, outcomes, body).await;
+                        return Ok(Claimed::Free(Free::Held(waiting.over(held))));
                     }
                     Ok(Taken::Occupied(occupant)) => {
                         waiting.share(&occupant);
                         occupant
                     }
-                    Err(error) if plan.runs_without(&error) => {
-                        return unprotected(plan, &error, body).await;
+                    Err(error) => {
+                        waiting.failed();
+                        if plan.runs_without(&error) {
+                            return Ok(Claimed::Free(Free::Unprotected(error)));
+                        }
+                        return Err(error.about(&plan.key).into());
                     }
-                    Err(error) => return Err(error.about(&plan.key).into()),
                 }
             }
         };
@@ -89,7 +126,7 @@ where
                 if let Some((cache, asked)) = asked {
                     cache.keep(&plan.key, recorded.clone(), asked, remaining);
                 }
-                return plan.replay(outcomes, &recorded);
+                return plan.replay(outcomes, &recorded).map(Claimed::Replayed);
             }
             Verdict::Wait(busy) => busy,
         };
@@ -97,6 +134,25 @@ where
             Some(turn) => turn,
             None => return Err(plan.timed_out(&busy, waiting.waited()).into()),
         };
+    }
+}
+
+impl Free {
+    /// Runs the body whose turn it is.
+    pub(crate) async fn take<T, E, F>(
+        self,
+        cache: Option<&Cache>,
+        plan: &Plan,
+        outcomes: &Outcomes<T, E>,
+        body: impl FnOnce(Call) -> F,
+    ) -> Result<Outcome<T>, Failure<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        match self {
+            Self::Held(held) => execute(held, cache, plan, outcomes, body).await,
+            Self::Unprotected(error) => unprotected(plan, &error, body).await,
+        }
     }
 }
 
@@ -151,7 +207,7 @@ impl Plan {
         self.check_same_call(recorded.fingerprint.as_ref())?;
         match outcomes.recalled(&self.key, &recorded.outcome)? {
             Ok(value) => Ok(Outcome::Replayed { value, at: recorded.at }),
-            Err(error) => Err(Failure::Body(error)),
+            Err(error) => Err(Failure::Replayed(error)),
         }
     }
 

@@ -146,7 +146,7 @@ impl Lines {
         let (tell, told) = oneshot::channel();
         let number = self.number();
         let lock = match claims {
-            [only] if only.request.fingerprint.is_none() => Some(only.clone()),
+            [only] if only.request.is_plain() => Some(only.clone()),
             _ => None,
         };
         let waiter = Waiter { fingerprint: claim.request.fingerprint, lock, tell };
@@ -271,6 +271,12 @@ impl Lead {
             line.monopoly_since = None;
             Arc::clone(line.freed.get_or_insert_default())
         })
+    }
+
+    /// Sends everybody behind away, to ask for themselves.
+    pub(super) fn scatter(&self) {
+        let waiters = self.with(|line| std::mem::take(&mut line.waiters)).unwrap_or_default();
+        waiters.into_values().for_each(|waiter| drop(waiter.tell.send(Told::Alone)));
     }
 
     /// How long to leave the key to other processes before asking for it again.

@@ -5,6 +5,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
@@ -19,6 +20,9 @@ use crate::model::Updated;
 
 /// The most groups that are renewed in one request.
 const BATCH: usize = 256;
+/// What is due within this part of its lease is renewed along with what is due now: leases that were
+/// taken one after the other come together in few requests.
+const EARLY: u32 = 20;
 
 /// Who is held, and when each wants attention next.
 #[derive(Debug, Default)]
@@ -123,8 +127,9 @@ impl Renewer {
         let now = Instant::now();
         let mut schedule = self.schedule.lock();
         let (mut renewals, mut lost) = (Vec::new(), Vec::new());
+        let (mut seen, mut along) = (Vec::new(), Duration::ZERO);
         while let Some(&Reverse((due, id))) = schedule.due.peek()
-            && due <= now
+            && due <= now + along
         {
             schedule.due.pop();
             let entry = schedule.groups.get_mut(&id).filter(|entry| entry.due == Some(due));
@@ -134,12 +139,16 @@ impl Renewer {
                 lost.push(Arc::clone(&entry.group));
                 continue;
             }
-            if entry.renew_at.is_some_and(|at| at <= now) {
+            let early = entry.group.lease() / EARLY;
+            if entry.renew_at.is_some_and(|at| at <= now + early) {
                 renewals.push((id, Arc::clone(&entry.group)));
                 entry.renew_at = None;
+                along = along.max(early);
             }
+            seen.push((id, entry.renew_at));
+        }
+        for (id, renew_at) in seen {
             // Should a renewal hang, the local deadline still comes.
-            let renew_at = entry.renew_at;
             schedule.plan(id, renew_at);
         }
         schedule.sleeps_until = schedule.due.peek().map(|&Reverse((due, _))| due);

@@ -78,6 +78,14 @@ impl<'a> Waiting<'a> {
         }
     }
 
+    /// The store could not tell: those behind ask for themselves, for one after the other would take
+    /// too long.
+    pub(crate) fn failed(&self) {
+        if let Some(lead) = &self.lead {
+            lead.scatter();
+        }
+    }
+
     /// The wait is over: those behind wait for the end of `held` now.
     pub(crate) fn over(mut self, held: Held) -> Held {
         held.leading(self.lead.take())
@@ -157,9 +165,15 @@ impl<'a> Waiting<'a> {
         let hint = match &mut self.hint {
             Some(hint) => hint,
             None => {
-                self.hint = Some(Hint::subscribe(self.leases, self.claims, &occupant.key).await);
-                // What changed between the last look and the subscription would be missed.
-                return Some(Turn::Ask);
+                let hint = Hint::subscribe(self.leases, self.claims, &occupant.key).await;
+                let looks_itself = self.leases.keeps_order
+                    && matches!(&**self.claims, [only] if only.request.is_plain());
+                let hint = self.hint.insert(hint);
+                if !looks_itself || hint.fired {
+                    // What changed between the last look and the subscription would be missed.
+                    return Some(Turn::Ask);
+                }
+                hint
             }
         };
         let [first, longest] = if hint.fired { PAUSES } else { PAUSES_BEHIND_A_HINT };

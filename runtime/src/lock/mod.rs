@@ -65,9 +65,13 @@ pub(crate) async fn acquire(leases: &Arc<Leases>, plan: &Plan) -> Result<Held, E
         let busy = match turn {
             Turn::Held(held) => return Ok(held),
             Turn::Answered(occupant) => occupant,
-            Turn::Ask => match leases.take(&plan.claims).await.map_err(|e| e.about(&plan.key))? {
-                Taken::Held(held) => return Ok(waiting.over(held)),
-                Taken::Occupied(occupant) => occupant,
+            Turn::Ask => match leases.take(&plan.claims).await {
+                Ok(Taken::Held(held)) => return Ok(waiting.over(held)),
+                Ok(Taken::Occupied(occupant)) => occupant,
+                Err(error) => {
+                    waiting.failed();
+                    return Err(error.about(&plan.key));
+                }
             },
         };
         match busy.state {

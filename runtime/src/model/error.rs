@@ -193,6 +193,8 @@ const SHORTEST_RETRY: Duration = Duration::from_millis(50);
 pub(crate) enum Failure<E> {
     Oncely(Error),
     Body(E),
+    /// The body of an earlier call did, and that is its outcome.
+    Replayed(E),
 }
 
 impl<E> From<Error> for Failure<E> {
@@ -206,7 +208,7 @@ impl<E: From<Error>> Failure<E> {
     pub(crate) fn into_error(self) -> E {
         match self {
             Self::Oncely(error) => error.into(),
-            Self::Body(error) => error,
+            Self::Body(error) | Self::Replayed(error) => error,
         }
     }
 }

@@ -96,6 +96,12 @@ impl Key {
         (self.hash >> 40) as usize % shards
     }
 
+    /// Whether this is the record of a lock: its segments show, because `/` separates nothing else.
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    pub(crate) fn is_lock(&self) -> bool {
+        self.text.split('/').nth(1) == Some("lock")
+    }
+
     /// The user's own key: the last segment.
     pub fn name(&self) -> &str {
         &self.text[self.own as usize..]

@@ -1,5 +1,6 @@
 //! The nouns: keys, leases, records, fingerprints and errors. No async, no I/O, no clock.
 
+mod argument;
 mod canonical;
 mod error;
 mod fingerprint;
@@ -10,6 +11,7 @@ mod operation;
 mod policy;
 mod record;
 
+pub use argument::{CallKey, Carrier, Carries, Fingerprintable, Unfingerprinted};
 pub(crate) use canonical::survives_null;
 pub(crate) use error::Failure;
 pub use error::{Error, ErrorKind};

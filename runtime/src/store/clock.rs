@@ -31,7 +31,10 @@ impl Clock {
     }
 
     /// How far tests have moved the clock, in milliseconds.
-    #[cfg(all(feature = "redis", feature = "testing"))]
+    #[cfg(all(
+        feature = "testing",
+        any(feature = "redis", feature = "postgres", feature = "mysql")
+    ))]
     pub(crate) fn offset(&self) -> i64 {
         self.offset.load(Ordering::Relaxed)
     }

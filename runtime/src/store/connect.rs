@@ -24,9 +24,15 @@ pub(crate) async fn connect(url: &str) -> Result<Arc<dyn Store>, Error> {
         "redis" | "redis+unix" | "unix" | "rediss" | "redis+cluster" | "redis-cluster" => {
             Err(invalid(format!("`{scheme}:` needs the feature `redis` of oncely")))
         }
-        "postgres" | "postgresql" | "mysql" | "mariadb" => {
-            Err(invalid(format!("`{scheme}:` has no store in this release")))
+        #[cfg(feature = "postgres")]
+        "postgres" | "postgresql" => {
+            Ok(Arc::new(super::sql::postgres::PostgresStore::connect(url).await?))
         }
+        #[cfg(not(feature = "postgres"))]
+        "postgres" | "postgresql" => {
+            Err(invalid(format!("`{scheme}:` needs the feature `postgres` of oncely")))
+        }
+        "mysql" | "mariadb" => Err(invalid(format!("`{scheme}:` has no store in this release"))),
         // The rest of the URL may hold a password.
         _ => Err(invalid(
             "the URL names no store that oncely knows; write `memory:` or `sqlite://FILE`"

@@ -1,6 +1,9 @@
 //! The contract of a store: two operations, one hint and eleven laws.
 
-#[cfg(any(feature = "sqlite", all(feature = "redis", feature = "testing")))]
+#[cfg(any(
+    feature = "sqlite",
+    all(feature = "testing", any(feature = "redis", feature = "postgres", feature = "mysql"))
+))]
 pub(crate) mod clock;
 mod connect;
 mod error;
@@ -100,8 +103,8 @@ pub trait Store: Debug + Send + Sync + 'static {
         self.changed(&request.key)
     }
 
-    /// Whether [`wait`](Self::wait) serves those who wait in their order, whatever their process;
-    /// `false` unless the store says so. Where it is not, a process that has had a key to itself for a
+    /// Whether [`wait`](Self::wait) serves plain requests in their order, whatever their process, and
+    /// resolves if the key is free by then; `false` unless the store says so. Where it is not, a process that has had a key to itself for a
     /// while leaves it alone for a moment.
     fn keeps_order(&self) -> bool {
         false

@@ -131,13 +131,7 @@ impl Record {
         if self.token != token {
             return Effect::Lost;
         }
-        match (&self.state, update) {
-            (State::InProgress, _) => Effect::Applies,
-            (State::Completed { .. }, Update::Complete { .. })
-            | (State::Interrupted, Update::Interrupt)
-            | (State::Free, Update::Release) => Effect::Stands,
-            (State::Completed { .. } | State::Interrupted | State::Free, _) => Effect::Lost,
-        }
+        self.state.effect(update)
     }
 
     /// This record after an update that applies to it.
@@ -163,6 +157,19 @@ impl Record {
             (State::InProgress | State::Interrupted, OnInterrupted::Hold) => return None,
         };
         Some(self.expires_at.saturating_add(millis(kept)))
+    }
+}
+
+impl State {
+    /// What `update` by the holder does to a record in this state.
+    pub(crate) fn effect(&self, update: &Update) -> Effect {
+        match (self, update) {
+            (Self::InProgress, _) => Effect::Applies,
+            (Self::Completed { .. }, Update::Complete { .. })
+            | (Self::Interrupted, Update::Interrupt)
+            | (Self::Free, Update::Release) => Effect::Stands,
+            (Self::Completed { .. } | Self::Interrupted | Self::Free, _) => Effect::Lost,
+        }
     }
 }
 

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::faulty::{Call, FaultyStore, StoreFault};
-#[cfg(any(feature = "sqlite", feature = "redis"))]
+#[cfg(any(feature = "sqlite", feature = "redis", feature = "postgres", feature = "mysql"))]
 pub use crate::store::clock::Clock;
 use crate::store::{BoxFuture, Store, StoreError};
 

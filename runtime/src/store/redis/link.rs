@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -11,11 +12,13 @@ use redis::{AsyncConnectionConfig, Cmd, ConnectionAddr, ConnectionInfo, PushInfo
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::futures::OwnedNotified;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, unconstrained};
 
 use super::error::Failure;
+use super::places::{Place, Places};
 use super::script::Script;
 use super::watch::Watches;
+use crate::store::LeaseRequest;
 
 /// How many commands may wait for the driver, before those who send wait in line.
 const BUFFER: usize = 1024;
@@ -30,26 +33,32 @@ pub(super) struct Link {
     driver: AbortHandle,
     alive: Arc<AtomicBool>,
     watches: Arc<Watches>,
-    /// The names by which the server knows the scripts.
-    acquire: String,
-    update: String,
+    places: Arc<Places>,
+    /// The names by which the server knows the scripts, in the order of [`Script::ALL`].
+    names: Vec<String>,
 }
 
 impl Link {
     /// A new connection, driven by the current runtime.
     pub(super) async fn open(info: &ConnectionInfo, runtime: Handle) -> Result<Self, Failure> {
         let watches = Arc::new(Watches::default());
-        let heard = Arc::clone(&watches);
+        let places = Arc::new(Places::new());
+        let heard = (Arc::clone(&watches), Arc::clone(&places));
         let config = AsyncConnectionConfig::new()
             // Whoever waits for an answer has a limit of their own, which counts everything.
             .set_response_timeout(None)
             .set_pipeline_buffer_size(BUFFER)
             .set_push_sender(move |pushed: PushInfo| {
-                heard.hear(&pushed);
+                heard.0.hear(&pushed);
+                heard.1.hear(&pushed);
                 Ok::<(), ()>(())
             });
         let alive = Arc::new(AtomicBool::new(true));
-        let ending = Ending { alive: Arc::clone(&alive), watches: Arc::clone(&watches) };
+        let ending = Ending {
+            alive: Arc::clone(&alive),
+            watches: Arc::clone(&watches),
+            places: Arc::clone(&places),
+        };
         let settings = info.redis_settings();
         let (connection, driver) = match info.addr() {
             ConnectionAddr::Tcp(host, port) => {
@@ -69,10 +78,11 @@ impl Link {
             _ => return Err(Failure::Unsupported("no address that can be reached".to_owned())),
         };
         let driver = driver.abort_handle();
-        let (acquire, update) = (String::new(), String::new());
-        let mut link = Self { connection, runtime, driver, alive, watches, acquire, update };
-        link.acquire = link.load(Script::Acquire).await?;
-        link.update = link.load(Script::Update).await?;
+        let names = Vec::new();
+        let mut link = Self { connection, runtime, driver, alive, watches, places, names };
+        for script in Script::ALL {
+            link.names.push(link.load(script).await?);
+        }
         Ok(link)
     }
 
@@ -85,6 +95,7 @@ impl Link {
     pub(super) fn give_up(&self) {
         self.alive.store(false, Ordering::Release);
         self.watches.end();
+        self.places.end();
         let driver = self.driver.clone();
         self.runtime.spawn(async move {
             tokio::time::sleep(GRACE).await;
@@ -104,10 +115,7 @@ impl Link {
         script: Script,
         command: impl Fn(&str) -> Cmd,
     ) -> Result<Value, Failure> {
-        let name = match script {
-            Script::Acquire => &self.acquire,
-            Script::Update => &self.update,
-        };
+        let name = &self.names[script as usize];
         match self.ask(&command(name)).await {
             // The server was restarted behind a proxy, or told to forget. Nothing was done.
             Err(failure) if failure.is_no_script() => {
@@ -129,6 +137,30 @@ impl Link {
     pub(super) fn watch(&self, key: &str) -> Option<OwnedNotified> {
         self.watches.watch(key, &self.connection, &self.runtime)
     }
+
+    /// A place in the queue of the request's key; `None` if the connection is gone.
+    pub(super) fn wait(self: &Arc<Self>, request: &LeaseRequest, offset: i64) -> Option<Place> {
+        let calls = self.places.join(request.attempt_id, &self.connection, &self.runtime)?;
+        Some(Place::new(self, calls, request, offset))
+    }
+
+    pub(super) fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Sends before it returns, and lets a task see to the answer.
+    pub(super) fn send(&self, sent: impl Future<Output = ()> + Send + 'static) {
+        start(&self.runtime, sent);
+    }
+}
+
+/// Polls once, so that what is to be sent is on its way, and goes on in a task.
+pub(super) fn start(runtime: &Handle, future: impl Future<Output = ()> + Send + 'static) {
+    let mut future = Box::pin(unconstrained(future));
+    let mut context = Context::from_waker(Waker::noop());
+    if future.as_mut().poll(&mut context).is_pending() {
+        runtime.spawn(future);
+    }
 }
 
 impl fmt::Debug for Link {
@@ -146,12 +178,14 @@ async fn drive(driver: impl Future<Output = ()>, ending: Ending) {
 struct Ending {
     alive: Arc<AtomicBool>,
     watches: Arc<Watches>,
+    places: Arc<Places>,
 }
 
 impl Drop for Ending {
     fn drop(&mut self) {
         self.alive.store(false, Ordering::Release);
         self.watches.end();
+        self.places.end();
     }
 }
 
@@ -193,6 +227,7 @@ impl Links {
             return Ok(link);
         }
         let link = Arc::new(Link::open(info, runtime.clone()).await?);
+        link.places.attach(&link);
         *slot.link.lock() = Some(Arc::clone(&link));
         Ok(link)
     }

@@ -7,44 +7,73 @@
 //! # What is in the server
 //!
 //! A record is a string at the key named exactly as [`Key::as_str`](crate::store::Key::as_str):
-//! `redis-cli --no-raw get oncely/call/pay//r-1`. Its first line has nine words, and the bytes that
-//! belong to it follow:
+//! `redis-cli --no-raw get oncely/call/pay//r-1`. Its first line has nine words, all but the last of
+//! a fixed width, and the bytes that belong to it follow:
 //!
 //! ```text
-//! 1 c r 3613285916672001 1 1764237600000 1764151200000 0 f⏎ <fingerprint, 33 bytes> <outcome>
-//! 1 p r 3613285916672002 1 1764151230000 1764151200000 - -⏎ <attempt id, 16 bytes>
+//! 1 c r 0 f 1764151200000123 1764237600000 1764151200000 1⏎ <fingerprint, 33 bytes> <outcome>
+//! 1 p r - - 1764151200000456 1764151230000 1764151200000 1⏎ <attempt id, 16 bytes>
+//! 1 f - - - 1764151200000789⏎
 //! ```
 //!
 //! | word | means |
 //! |---|---|
 //! | `1` | the version of the layout |
-//! | `p`, `c`, `i`, `f` | in progress, completed, interrupted, free (given back) |
+//! | `p`, `g`, `c`, `i`, `f` | in progress, granted to a waiter who has not come yet, completed, interrupted, free (given back) |
 //! | `r`, `h` | once interrupted: rerun, or hold until someone resolves it |
-//! | a number | the fencing token |
-//! | a number | the attempt |
-//! | a number | when the lease or the retention ends, in ms since 1970 by the server's clock |
-//! | a number | when the record came into its state |
-//! | `-`, `w`, a number | nobody waits, somebody does; of a completed record what the outcome is: 0 a value, 1 an error, 2 none that could be stored |
+//! | `-`, `w`, `l` or a digit | nobody waits, somebody waits in the queue, somebody listens who has no place in it; of a completed record what the outcome is: 0 a value, 1 an error, 2 none that could be stored |
 //! | `-`, `f` | whether a fingerprint follows |
+//! | 16 digits | the fencing token |
+//! | 13 digits | when the lease or the retention ends, in ms since 1970 by the server's clock |
+//! | 13 digits | when the record came into its state, or its holder took it |
+//! | a number | the attempt |
 //!
-//! The outcome is the last part, byte for byte. `oncely:last_token` counts the tokens. A record has
+//! What was given back ends after its token. The outcome is the last part, byte for byte.
+//! `oncely:last_token` is the highest token that anybody was given. A record has
 //! a time to live that ends when nobody needs it any more: an outcome's with its retention, that of
 //! what was given back after a minute, that of what was left in progress a day after its lease. The
 //! time to live only cleans up; whether a lease is over is decided by the number in the record, when
 //! somebody else asks. Records that are held back have none. Deleting a key takes it from its
 //! holder, who is told that the lease is lost.
 //!
-//! A waiter subscribes to the channel `oncely:changed:` and the key. A record that somebody was
-//! turned away from is marked, and only then its end is published: a free key pays nothing.
+//! # Waiting
+//!
+//! A free key pays for none of this: only an acquire that is turned away marks the record, and only
+//! the end of a marked record looks for those who wait.
+//!
+//! **In line.** Whoever waits for one lock has a place in the sorted set `oncely/queue/` and the
+//! key, by the time of its coming: 16 bytes of the attempt's id, 16 letters of its connection. The
+//! holder that gives the key back takes the first place out, writes the record anew for that attempt
+//! (`g`, with a token of its own), and tells the connection on its channel `oncely:granted:` and the
+//! letters, of which each connection has one subscription for all its keys. A connection that
+//! nobody listens on is passed over. The record is kept for the one who was called for 250 ms: its
+//! acquire makes a lease of it, and if none comes, whoever asks next takes the key, as a first
+//! attempt; the second in the queue was told to ask then. So a waiter that was killed costs nothing,
+//! and one that stands still a quarter of a second. To give up is to be taken out, and to pass on what came at the same moment. A queue has a
+//! time to live of a minute, which those in it renew, and is gone when it is empty.
+//!
+//! **Listening.** Whoever waits for a call, or for several keys at once, cannot be handed one key.
+//! They subscribe to the channel `oncely:changed:` and the key. A key that one of them was turned
+//! away from is not handed over at its end but left free, and the first in line is called as they
+//! are: whoever comes first takes it. So neither kind starves behind the other.
+//!
+//! The order is that of places. A key that is free is taken by whoever asks, although others may be
+//! in line: after a lease that expired, or between the end of a record that was listened to and those
+//! who were called. All who wait also look now and then by themselves, which is what finds expired
+//! leases, deleted records, and calls that were lost.
+//!
+//! A lease that is lost before its time (its record was deleted) is noticed by the next renewal.
+//! The server could push it (client-side caching), but would then have to be asked to with each take.
+//! A lease that ran out is noticed earlier: by the holder's own clock, before anybody can take it.
 //!
 //! # What may be lost
 //!
 //! **On failover.** Redis replicates after it answers. A replica that takes over may not know of a
 //! lease that was granted or an outcome that was stored just before, and then grants the key again.
 //! No setting closes this; what does is the [fencing token](crate::Call::fencing_token), checked
-//! where the effect happens. A token is at least twice the server's time in µs less 32 (which stays
-//! below 2^53 until the year 2112), and 32 above every token the server knows of: the numbers between
-//! two are for those who share a lease within one process. So it rises across release, expiry,
+//! where the effect happens. A token is at least twice the server's time in µs (which stays below
+//! 2^53 until the year 2112), and 32 above every token the server knows of: the numbers between two
+//! are for those who share a lease within one process. So it rises across release, expiry,
 //! deletion, restart without persistence, `FLUSHALL` and failover; and while the counter is there,
 //! across a clock that steps back. It does not rise if the counter is lost *and* the tokens were
 //! ahead of the clock: because that went back behind the time of the loss (a replica that lacks the
@@ -61,10 +90,12 @@
 //!
 //! # Rights
 //!
-//! A user of the server's access lists needs the keys of the namespace and `oncely:last_token`, the
-//! channels `oncely:changed:*`, and `+evalsha +script|load +time +get +set +setrange +publish
-//! +subscribe +unsubscribe +info`. Without the channels or their commands waiting falls back to
-//! looking now and then; without `info` the server is used unseen, with a warning.
+//! A user of the server's access lists needs the keys of the namespace, those that start with
+//! `oncely/queue/`, and `oncely:last_token`, the channels `oncely:changed:*` and `oncely:granted:*`,
+//! and `+evalsha +script|load +time +get +set +setrange +zadd +zpopmin +zrange +zrem
+//! +pexpire +publish +subscribe +unsubscribe +info`. Without the channels, the queues or their commands
+//! waiting falls back to looking now and then; without `info` the server is used unseen, with a
+//! warning.
 
 mod acquire;
 mod address;
@@ -72,6 +103,7 @@ mod error;
 mod greet;
 mod layout;
 mod link;
+mod places;
 mod script;
 mod update;
 mod watch;
@@ -237,6 +269,27 @@ impl Store for RedisStore {
                 told.await;
             }
         })
+    }
+
+    /// A request for a lock gets a place in a queue; others hear of every change.
+    ///
+    /// # Cancel safety
+    /// Dropped, the place is given up, and a key that was handed over just then goes to the next.
+    fn wait<'a>(&'a self, request: &'a LeaseRequest) -> BoxFuture<'a, ()> {
+        if !request.is_plain() {
+            return self.changed(&request.key);
+        }
+        let link = Handle::try_current().ok().and_then(|runtime| self.links.current(&runtime));
+        let place = link.and_then(|link| link.wait(request, self.offset()));
+        Box::pin(async {
+            if let Some(place) = place {
+                place.called().await;
+            }
+        })
+    }
+
+    fn keeps_order(&self) -> bool {
+        true
     }
 
     fn spare_tokens(&self) -> u64 {

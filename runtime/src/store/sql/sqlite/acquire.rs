@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use sqlx::SqliteConnection;
 
+use super::super::columns::TOKEN_LIMIT;
 use super::error::Failure;
-use super::row::{self, TOKEN_LIMIT};
+use super::row;
 use crate::store::clock::Clock;
 use crate::store::record::{Record, SPARE_TOKENS, Standing};
 use crate::store::{Acquired, Fingerprint, Key, LeaseRequest, Occupant, Token, Update};

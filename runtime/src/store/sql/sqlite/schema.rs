@@ -2,38 +2,8 @@
 
 use sqlx::{Connection as _, SqliteConnection};
 
+use super::super::tables::{SqlDialect, VERSION, schema};
 use super::error::Failure;
-
-/// The version of the tables that this release makes and uses.
-const VERSION: i64 = 1;
-
-/// Keys are blobs, so that they are compared byte for byte (law *exact*). `oncely_meta` holds
-/// what must outlive every record: the schema's version, and the last token, from which the
-/// tokens of all keys come, so that purging a record never lets its key's tokens fall (law
-/// *rising*).
-const TABLES: &str = "
-create table if not exists oncely_meta (
-    name text primary key not null,
-    value integer not null
-);
-create table if not exists oncely_records (
-    key blob primary key not null,
-    token integer not null,
-    attempt_id blob not null,
-    state integer not null,
-    attempt integer not null,
-    on_interrupted integer not null,
-    fingerprint blob,
-    expires_at integer not null,
-    completed_at integer,
-    outcome_code integer,
-    outcome blob,
-    purge_at integer
-);
-create index if not exists oncely_records_purge_at
-    on oncely_records (purge_at) where purge_at is not null;
-insert or ignore into oncely_meta (name, value) values ('last_token', 0), ('schema_version', 1);
-";
 
 /// Makes the tables unless they are there. Refuses, before anything is changed, a database with
 /// tables of a later release.
@@ -43,7 +13,7 @@ pub(super) async fn prepare(connection: &mut SqliteConnection) -> Result<(), Fai
     let mut transaction = connection.begin_with("begin immediate").await?;
     // Another process may have made the tables since.
     check(&mut transaction).await?;
-    sqlx::raw_sql(TABLES).execute(&mut *transaction).await?;
+    sqlx::raw_sql(schema(SqlDialect::Sqlite)).execute(&mut *transaction).await?;
     transaction.commit().await?;
     Ok(())
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
+use super::super::schedule::Schedule;
 use super::connection::{File, Role};
 use super::error::Failure;
-use super::purge::{self, Schedule};
-use super::{acquire, update};
+use super::{acquire, purge, update};
 use crate::store::clock::Clock;
 use crate::store::{Acquired, Lease, LeaseRequest, StoreError, StoreErrorKind, Update, Updated};
 

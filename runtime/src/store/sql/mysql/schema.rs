@@ -1,0 +1,35 @@
+//! The tables, made where they may be, and checked.
+
+use sqlx::MySqlConnection;
+
+use super::super::failure::{Failure, Meaning};
+use super::super::tables::{self, SqlDialect, schema};
+
+/// Makes the tables unless they are there. Refuses, before anything is changed, a database with
+/// tables of another release.
+pub(super) async fn prepare(connection: &mut MySqlConnection) -> Result<(), Failure> {
+    match check(connection).await {
+        Err(failure) if failure.meaning() == Meaning::Missing => {}
+        // The first table is there, and somebody is about to make the others.
+        Err(Failure::Unsupported(_)) if is_new(connection).await? => {}
+        checked => return checked,
+    }
+    let made = sqlx::raw_sql(schema(SqlDialect::MySql)).execute(&mut *connection).await;
+    made.map_err(|error| match Failure::from(error) {
+        // Who may not make tables is told that they are missing.
+        Failure::Sql(error, Meaning::Unsupported(_)) => Failure::Sql(error, Meaning::Missing),
+        failure => failure,
+    })?;
+    check(connection).await
+}
+
+async fn check(connection: &mut MySqlConnection) -> Result<(), Failure> {
+    let question = "select value from oncely_meta where name = 'schema_version'";
+    tables::check(sqlx::query_scalar(question).fetch_optional(connection).await?)
+}
+
+async fn is_new(connection: &mut MySqlConnection) -> Result<bool, Failure> {
+    let rows: i64 =
+        sqlx::query_scalar("select count(*) from oncely_meta").fetch_one(connection).await?;
+    Ok(rows == 0)
+}

@@ -1,0 +1,307 @@
+//! Stores in a PostgreSQL database, which any number of machines may share.
+//!
+//! Needs PostgreSQL 13 or later. Times are the server's; a record is a row of `oncely_records`.
+//! Claims, completions, renewals and releases of one process that come at the same time go to the
+//! server in one statement and to its disk in one commit; one that comes alone goes at once.
+//!
+//! # What may be lost
+//!
+//! An outcome is on the server's disk before it is answered, and so is the claim of an idempotent
+//! call, as far as the server's own setting `synchronous_commit` goes. Taking, renewing and giving
+//! back locks does not wait for the disk: after a crash of the server a lock that was taken in its
+//! last moments (three times `wal_writer_delay`, 0.6 s by default) may be free. Its holder is told
+//! with the next renewal, and the next holder has a higher [fencing token](crate::Call::fencing_token).
+//! Tokens are microseconds of the server's clock, and above every token of the key that the
+//! database knows of or has purged. So they rise across release, expiry, purge, a clock that steps
+//! back, and a crash; not if the clock steps back over the very moments that a crash took.
+//!
+//! # Behind a pooler
+//!
+//! A pooler that assigns a server to each transaction (PgBouncer's `pool_mode = transaction`) works
+//! with `statement-cache-capacity=0` in the URL, or in the options of a pool of your own. Every
+//! operation is then a transaction of its own, without prepared statements that outlive it, which
+//! takes three round trips more.
+//!
+//! # Rights
+//!
+//! The store makes its tables in the first schema of the user's `search_path`. A user who may not
+//! needs them made by somebody else, see [`schema`](super::schema()), and the rights to `select`,
+//! `insert`, `update` and `delete` on them.
+
+mod acquire;
+mod error;
+mod row;
+mod schema;
+mod update;
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, PgConnection, PgPool};
+
+pub(super) use self::error::meaning;
+
+use super::dialect::{Claimed, Dialect, Weight};
+use super::engine::Engine;
+use super::failure::Failure;
+use super::seats::Seats;
+#[cfg(feature = "testing")]
+use crate::store::clock::Clock;
+use crate::store::record::SPARE_TOKENS;
+use crate::store::{
+    Acquired, BoxFuture, Lease, LeaseRequest, Occupant, Store, StoreError, StoreErrorKind, Update,
+    Updated,
+};
+
+/// A store in a PostgreSQL database.
+///
+/// Belongs to no tokio runtime: it opens connections, at most eight, in each that uses it. An
+/// operation that finds no answer within two seconds is
+/// [`Unavailable`](crate::store::StoreErrorKind::Unavailable); the server may have done it all the
+/// same, and sent again it is answered as before.
+///
+/// The [module](self) says what may be lost, and what it needs.
+pub struct PostgresStore {
+    engine: Arc<Engine<Postgres>>,
+}
+
+/// How statements are sent.
+#[derive(Debug, Default)]
+pub(super) struct Postgres {
+    /// Whether the server remembers statements between two transactions.
+    persistent: bool,
+    #[cfg(feature = "testing")]
+    clock: Clock,
+}
+
+impl PostgresStore {
+    /// Opens the database that `url` names, and makes the store's tables if they are not there.
+    ///
+    /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE?options`, with the options of
+    /// [`PgConnectOptions`].
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if the server cannot be reached.
+    /// [`Unsupported`](crate::store::StoreErrorKind::Unsupported) if the URL cannot be used, the
+    /// user may not come in, the tables are missing and may not be made, or they were made by a
+    /// later release.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves all tables or none.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        Self::open(options(url)?, Postgres::default()).await
+    }
+
+    /// As [`connect`](Self::connect), with a clock whose steps are added to the server's.
+    ///
+    /// # Errors
+    /// Those of [`connect`](Self::connect).
+    #[cfg(feature = "testing")]
+    pub async fn connect_with_clock(url: &str, clock: Clock) -> Result<Self, StoreError> {
+        Self::open(options(url)?, Postgres { clock, ..Postgres::default() }).await
+    }
+
+    /// A store that takes its connections from a pool of yours, and holds at most six at a time,
+    /// none while nothing happens. Use the pool in one runtime only.
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "postgres")]
+    /// # async fn example(pool: sqlx::PgPool) -> Result<(), Box<dyn std::error::Error>> {
+    /// use oncely::store::sql::postgres::PostgresStore;
+    ///
+    /// let oncely = oncely::Coordinator::new(PostgresStore::from_pool(pool).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`connect`](Self::connect).
+    ///
+    /// # Cancel safety
+    /// That of [`connect`](Self::connect).
+    pub async fn from_pool(pool: PgPool) -> Result<Self, StoreError> {
+        let options = pool.connect_options();
+        Self::start(Seats::Pool(pool), &options, Postgres::default()).await
+    }
+
+    async fn open(options: PgConnectOptions, dialect: Postgres) -> Result<Self, StoreError> {
+        let options = options.disable_statement_logging();
+        Self::start(Seats::own(options.clone()), &options, dialect).await
+    }
+
+    async fn start(
+        seats: Seats<sqlx::Postgres>,
+        options: &PgConnectOptions,
+        mut dialect: Postgres,
+    ) -> Result<Self, StoreError> {
+        dialect.persistent = remembers_statements(options);
+        let engine = Engine::new(dialect, seats, place(options));
+        engine.prepare().await?;
+        Ok(Self { engine })
+    }
+
+    /// Deletes now what a purge may delete, and says how many records that were.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot tell.
+    #[cfg(feature = "testing")]
+    pub async fn purge(&self) -> Result<u64, StoreError> {
+        self.engine.purge().await
+    }
+}
+
+fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    PgConnectOptions::from_str(url).map_err(|error| {
+        let advice = "the URL cannot be used; write `postgres://USER:PASSWORD@HOST/DATABASE`";
+        StoreError::new(StoreErrorKind::Unsupported, advice).with_source(error)
+    })
+}
+
+/// Where the database is, without the password.
+fn place(options: &PgConnectOptions) -> String {
+    let database = options.get_database().unwrap_or_else(|| options.get_username());
+    match options.get_socket() {
+        Some(socket) => format!("the database `{database}` at `{}`", socket.display()),
+        None => {
+            let (host, port) = (options.get_host(), options.get_port());
+            format!("the database `{database}` at `{host}:{port}`")
+        }
+    }
+}
+
+/// Whoever switches the cache off has a reason: statements that vanish.
+fn remembers_statements(options: &PgConnectOptions) -> bool {
+    let url = options.to_url_lossy();
+    !url.query_pairs().any(|(name, value)| name == "statement-cache-capacity" && value == "0")
+}
+
+impl Postgres {
+    #[cfg(feature = "testing")]
+    fn offset(&self) -> i64 {
+        self.clock.offset()
+    }
+
+    #[cfg(not(feature = "testing"))]
+    #[allow(clippy::unused_self)]
+    fn offset(&self) -> i64 {
+        0
+    }
+
+    /// Does one thing in one transaction where statements must not outlive it.
+    async fn pinned<T>(
+        &self,
+        connection: &mut PgConnection,
+        operation: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        if self.persistent {
+            return operation(connection).await;
+        }
+        let mut transaction = sqlx::Connection::begin(connection).await?;
+        let done = operation(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(done)
+    }
+}
+
+impl Dialect for Postgres {
+    type Database = sqlx::Postgres;
+
+    async fn prepare(&self, connection: &mut PgConnection) -> Result<(), Failure> {
+        schema::prepare(connection).await
+    }
+
+    async fn look(
+        &self,
+        connection: &mut PgConnection,
+        calls: &[&[LeaseRequest]],
+    ) -> Result<Vec<Option<Occupant>>, Failure> {
+        self.pinned(connection, async |connection| self.look_at(connection, calls).await).await
+    }
+
+    async fn claim(
+        &self,
+        connection: &mut PgConnection,
+        calls: &[&[LeaseRequest]],
+        weight: Weight,
+    ) -> Result<Vec<Claimed>, Failure> {
+        self.pinned(connection, async |connection| self.claim_new(connection, calls, weight).await)
+            .await
+    }
+
+    async fn take_over(
+        &self,
+        connection: &mut PgConnection,
+        requests: &[LeaseRequest],
+        weight: Weight,
+    ) -> Result<Acquired, Failure> {
+        self.take_any(connection, requests, weight).await
+    }
+
+    async fn apply(
+        &self,
+        connection: &mut PgConnection,
+        updates: &[&(Lease, Update)],
+        weight: Weight,
+    ) -> Result<Vec<Option<Updated>>, Failure> {
+        self.pinned(connection, async |connection| {
+            self.apply_all(connection, updates, weight).await
+        })
+        .await
+    }
+
+    /// Skips what others write or purge, so that any number of instances may purge at once.
+    async fn purge(&self, connection: &mut PgConnection) -> Result<u64, Failure> {
+        const PURGE: &str = "with old as ( \
+                 select key from oncely_records \
+                 where purge_at <= (extract(epoch from clock_timestamp()) * 1000)::int8 + $1 \
+                 order by purge_at limit $2 for update skip locked \
+             ), gone as ( \
+                 delete from oncely_records r using old where r.key = old.key returning r.token \
+             ), risen as ( \
+                 update oncely_meta set value = greatest(value, (select max(token) from gone)) \
+                 where name = 'token_floor' and exists (select from gone) \
+             ) select count(*) from gone";
+        self.pinned(connection, async |connection| {
+            let purged: i64 = sqlx::query_scalar(PURGE)
+                .persistent(self.persistent)
+                .bind(self.offset())
+                .bind(Self::PURGED_AT_ONCE as i64)
+                .fetch_one(connection)
+                .await?;
+            Ok(purged.unsigned_abs())
+        })
+        .await
+    }
+}
+
+impl Store for PostgresStore {
+    /// # Cancel safety
+    /// The keys are taken or not taken, all of them; dropping the future does not stop it.
+    fn acquire<'a>(
+        &'a self,
+        requests: &'a [LeaseRequest],
+    ) -> BoxFuture<'a, Result<Acquired, StoreError>> {
+        Box::pin(self.engine.acquire(requests))
+    }
+
+    /// # Cancel safety
+    /// Each update is applied or not; dropping the future does not stop what was sent.
+    fn update<'a>(
+        &'a self,
+        updates: &'a [(Lease, Update)],
+    ) -> BoxFuture<'a, Result<Vec<Updated>, StoreError>> {
+        Box::pin(self.engine.update(updates))
+    }
+
+    fn spare_tokens(&self) -> u64 {
+        SPARE_TOKENS
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore").field("engine", &self.engine).finish()
+    }
+}

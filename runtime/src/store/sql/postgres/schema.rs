@@ -1,0 +1,42 @@
+//! The tables, made where they may be, and checked.
+
+use sqlx::{Connection as _, PgConnection};
+
+use super::super::failure::{Failure, Meaning};
+use super::super::tables::{self, SqlDialect, schema};
+
+/// Any number that no other application is likely to choose: `oncely`, as ASCII.
+const MAKING_TABLES: i64 = 0x6f6e_6365_6c79;
+
+/// Makes the tables unless they are there. Refuses, before anything is changed, a database with
+/// tables of another release.
+pub(super) async fn prepare(connection: &mut PgConnection) -> Result<(), Failure> {
+    match check(connection).await {
+        Err(failure) if failure.meaning() == Meaning::Missing => {}
+        checked => return checked,
+    }
+    let mut transaction = connection.begin().await?;
+    // Two that make the same table at once would disturb each other.
+    sqlx::query("select pg_advisory_xact_lock($1)")
+        .persistent(false)
+        .bind(MAKING_TABLES)
+        .execute(&mut *transaction)
+        .await?;
+    let made = sqlx::raw_sql(schema(SqlDialect::Postgres)).execute(&mut *transaction).await;
+    made.map_err(|error| match Failure::from(error) {
+        // Who may not make tables is told that they are missing.
+        Failure::Sql(error, Meaning::Unsupported(_)) => Failure::Sql(error, Meaning::Missing),
+        failure => failure,
+    })?;
+    transaction.commit().await?;
+    check(connection).await
+}
+
+async fn check(connection: &mut PgConnection) -> Result<(), Failure> {
+    let question = "select value from oncely_meta where name = 'schema_version'";
+    let mut transaction = connection.begin().await?;
+    let version =
+        sqlx::query_scalar(question).persistent(false).fetch_optional(&mut *transaction).await?;
+    transaction.rollback().await?;
+    tables::check(version)
+}

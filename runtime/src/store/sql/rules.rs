@@ -1,0 +1,81 @@
+//! From the rules of records to what a database server writes.
+
+use std::time::Duration;
+
+use super::columns::TOKEN_LIMIT;
+use super::failure::Failure;
+use crate::store::record::{Record, SPARE_TOKENS, Standing, millis};
+use crate::store::{LeaseRequest, Occupant, Token, Update};
+
+/// Longer than any database will stand, and short enough to add to any time of it.
+const LONGEST: i64 = 1 << 60;
+/// From one token of a key to the next; the statements that take a free key at once have it too.
+const STRIDE: i64 = SPARE_TOKENS.cast_signed() + 1;
+
+/// A moment by the database's clock, and the highest token of what was deleted before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Instant {
+    pub(super) micros: i64,
+    /// The row may have been deleted by somebody.
+    pub(super) floor: Option<i64>,
+}
+
+impl Instant {
+    /// Milliseconds, as records have them.
+    pub(super) fn now(self) -> i64 {
+        self.micros.div_euclid(1000)
+    }
+
+    /// A token above that of `record`, above those of deleted records, and above those that were
+    /// given before a crash took the last moments of the database: time outlives it.
+    fn token(self, record: Option<&Record>) -> Result<Token, Failure> {
+        let floor =
+            self.floor.ok_or_else(|| Failure::Corrupt("`token_floor` is missing".into()))?;
+        let before = record.map_or(0, |record| record.token.value().cast_signed());
+        let token =
+            self.micros.max(floor.saturating_add(STRIDE)).max(before.saturating_add(STRIDE));
+        if token >= TOKEN_LIMIT {
+            return Err(Failure::Corrupt(format!("the tokens have come to {token}")));
+        }
+        Ok(Token::new(token.unsigned_abs()))
+    }
+}
+
+/// The whole milliseconds of a duration.
+pub(super) fn length(duration: Duration) -> i64 {
+    millis(duration).min(LONGEST)
+}
+
+/// What stands in the way of a request.
+pub(super) fn occupant(
+    record: Option<&Record>,
+    request: &LeaseRequest,
+    now: i64,
+) -> Option<Occupant> {
+    match Record::standing(record, request, now) {
+        Standing::Occupied(occupant) => Some(occupant),
+        Standing::Free { .. } | Standing::Own(_) => None,
+    }
+}
+
+/// The record that each request gets, or the first occupied key in the order of the requests.
+pub(super) fn grant(
+    requests: &[LeaseRequest],
+    records: &[Option<Record>],
+    now: Instant,
+) -> Result<Result<Vec<Record>, Occupant>, Failure> {
+    let mut granted = Vec::with_capacity(requests.len());
+    for (request, record) in requests.iter().zip(records) {
+        granted.push(match Record::standing(record.as_ref(), request, now.now()) {
+            Standing::Occupied(occupant) => return Ok(Err(occupant)),
+            Standing::Own(record) => {
+                record.after(&Update::Renew { lease: request.lease }, now.now())
+            }
+            Standing::Free { attempt, fingerprint } => {
+                let token = now.token(record.as_ref())?;
+                Record::taken(request, token, attempt, fingerprint, now.now())
+            }
+        });
+    }
+    Ok(Ok(granted))
+}

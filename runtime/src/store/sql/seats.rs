@@ -1,0 +1,169 @@
+//! Connections of one store: its own, or those of a pool that belongs to somebody else.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use sqlx::pool::PoolConnection;
+use sqlx::{ConnectOptions, Connection, Database, Pool};
+use tokio::runtime::{Handle, Id};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::failure::Failure;
+
+/// How many connections of its own a store has at most.
+const MOST: usize = 8;
+
+type Options<DB> = <<DB as Database>::Connection as Connection>::Options;
+
+/// Where a store takes its connections from.
+pub(super) enum Seats<DB: Database> {
+    /// They are opened one by one when they are needed, and stay.
+    Own(Arc<Own<DB>>),
+    /// Somebody's pool, whose settings and limits are theirs.
+    Pool(Pool<DB>),
+}
+
+/// A plain connection is bound to the runtime that opened it and to no other, and needs no message
+/// to find out whether it is still good.
+pub(super) struct Own<DB: Database> {
+    options: Options<DB>,
+    idle: Mutex<Vec<(Id, DB::Connection)>>,
+    permits: Arc<Semaphore>,
+}
+
+/// Does one thing on a connection, which is a name in the expression.
+macro_rules! on_a_seat {
+    ($seats:expr, $seat:ident => $operation:expr) => {
+        loop {
+            let mut $seat = match $seats.take().await {
+                Ok(seat) => seat,
+                Err(failure) => break Err(failure),
+            };
+            let answer = $operation.await;
+            if let Some(answer) = $seats.settle($seat, answer) {
+                break answer;
+            }
+        }
+    };
+}
+pub(super) use on_a_seat;
+
+/// A connection for one operation. Dropped unsettled, it is closed.
+pub(super) enum Seat<DB: Database> {
+    Own {
+        connection: DB::Connection,
+        seats: Arc<Own<DB>>,
+        used: bool,
+        _permit: OwnedSemaphorePermit,
+    },
+    Pool(PoolConnection<DB>),
+}
+
+impl<DB: Database> Seats<DB> {
+    pub(super) fn own(options: Options<DB>) -> Self {
+        let permits = Arc::new(Semaphore::new(MOST));
+        Self::Own(Arc::new(Own { options, idle: Mutex::default(), permits }))
+    }
+
+    /// A connection that nobody else uses.
+    pub(super) async fn take(&self) -> Result<Seat<DB>, Failure> {
+        let own = match self {
+            Self::Pool(pool) => return Ok(Seat::Pool(pool.acquire().await?)),
+            Self::Own(own) => own,
+        };
+        let permit = Arc::clone(&own.permits).acquire_owned().await;
+        let permit = permit.map_err(|_| Failure::TooLate)?;
+        let (connection, used) = match own.take_idle() {
+            Some(idle) => (idle, true),
+            None => (own.options.connect().await?, false),
+        };
+        Ok(Seat::Own { connection, seats: Arc::clone(own), used, _permit: permit })
+    }
+
+    /// Takes back a connection after an operation. `None` if the connection had been lost while
+    /// nobody used it: the operation is sent again on another one, and must be one that may be.
+    pub(super) fn settle<T>(
+        &self,
+        seat: Seat<DB>,
+        answer: Result<T, Failure>,
+    ) -> Option<Result<T, Failure>> {
+        let usable = answer.as_ref().err().is_none_or(Failure::leaves_connection_usable);
+        let was_lost_before = !usable && seat.was_used();
+        seat.put_back(usable);
+        if !was_lost_before {
+            return Some(answer);
+        }
+        // A server that was restarted has closed them all.
+        if let Self::Own(own) = self {
+            own.idle.lock().clear();
+        }
+        None
+    }
+}
+
+impl<DB: Database> Own<DB> {
+    /// A connection of this runtime. Those of runtimes that ended are of no use; they go when there
+    /// are too many.
+    fn take_idle(&self) -> Option<DB::Connection> {
+        let runtime = Handle::try_current().ok()?.id();
+        let mut idle = self.idle.lock();
+        let at = idle.iter().rposition(|(id, _)| *id == runtime)?;
+        Some(idle.remove(at).1)
+    }
+
+    fn put_idle(&self, connection: DB::Connection) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        let mut idle = self.idle.lock();
+        if idle.len() >= MOST {
+            idle.remove(0);
+        }
+        idle.push((runtime.id(), connection));
+    }
+}
+
+impl<DB: Database> Seat<DB> {
+    fn was_used(&self) -> bool {
+        matches!(self, Self::Own { used: true, .. })
+    }
+
+    /// Gives the connection back, if it may be used again.
+    fn put_back(self, usable: bool) {
+        match self {
+            Self::Own { connection, seats, .. } if usable => seats.put_idle(connection),
+            Self::Own { .. } => {}
+            // The pool looks for itself whether it is.
+            Self::Pool(_) => {}
+        }
+    }
+}
+
+impl<DB: Database> Deref for Seat<DB> {
+    type Target = DB::Connection;
+
+    fn deref(&self) -> &DB::Connection {
+        match self {
+            Self::Own { connection, .. } => connection,
+            Self::Pool(connection) => connection,
+        }
+    }
+}
+
+impl<DB: Database> DerefMut for Seat<DB> {
+    fn deref_mut(&mut self) -> &mut DB::Connection {
+        match self {
+            Self::Own { connection, .. } => connection,
+            Self::Pool(connection) => connection,
+        }
+    }
+}
+
+impl<DB: Database> fmt::Debug for Seats<DB> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Own(_) => "Own",
+            Self::Pool(_) => "Pool",
+        })
+    }
+}

@@ -1,0 +1,28 @@
+-- The tables of oncely, version 1. Keys are blobs, so that they are compared byte for byte.
+
+-- What must outlive every record: the schema's version, and the last token, from which the tokens of
+-- all keys come, so that deleting a record never lets its key's tokens fall.
+create table if not exists oncely_meta (
+    name text primary key not null,
+    value integer not null
+);
+
+create table if not exists oncely_records (
+    key blob primary key not null,
+    token integer not null,
+    attempt_id blob not null,
+    state integer not null,
+    attempt integer not null,
+    on_interrupted integer not null,
+    fingerprint blob,
+    expires_at integer not null,
+    completed_at integer,
+    outcome_code integer,
+    outcome blob,
+    purge_at integer
+);
+
+create index if not exists oncely_records_purge_at
+    on oncely_records (purge_at) where purge_at is not null;
+
+insert or ignore into oncely_meta (name, value) values ('last_token', 0), ('schema_version', 1);
