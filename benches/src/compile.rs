@@ -12,7 +12,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 
 use crate::Options;
-use crate::measure::median;
+use crate::measure::Rounds;
 use crate::table::{Goal, Row};
 
 /// A crate's name, and what stands above each of its functions.
@@ -35,23 +35,18 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Row>> {
     for (name, _) in VARIANTS {
         check(&folder, name).context("the first check, which also builds the dependencies")?;
     }
-    let mut seconds = vec![Vec::new(); VARIANTS.len()];
+    let mut rounds = Rounds::new();
     for round in 0..options.rounds {
-        for (index, (name, _)) in VARIANTS.iter().enumerate() {
-            let took = check(&folder, name)?;
+        let mut seconds = [0.0; VARIANTS.len()];
+        for (took, (name, _)) in seconds.iter_mut().zip(VARIANTS) {
+            *took = check(&folder, name)?;
             eprintln!("round {}: {name} {took:.2} s", round + 1);
-            seconds[index].push(took);
         }
+        let [plain, instrument, idempotent, lock, both] = seconds;
+        rounds.add([idempotent, lock, both, instrument].map(|took| took - plain));
     }
-    let medians: Vec<f64> = seconds.into_iter().map(median).collect();
-    let [plain, instrument, idempotent, lock, both] = medians[..] else {
-        unreachable!("one median for each variant");
-    };
-    let row = |name, ours: f64| {
-        let most = Goal::AtMost(1.3);
-        Row::compared(name, [ours - plain, instrument - plain], "s", most)
-    };
-    Ok(vec![row("compile", idempotent), row("compile with_lock", lock), row("compile both", both)])
+    let row = |name, place| Row::compared(name, rounds.compared(place, 3), "s", Goal::AtMost(1.3));
+    Ok(vec![row("compile", 0), row("compile with_lock", 1), row("compile both", 2)])
 }
 
 /// How long one check of one crate takes, its dependencies aside.

@@ -36,9 +36,26 @@ impl<const N: usize> Rounds<N> {
         }
     }
 
-    pub(crate) fn medians(self) -> [f64; N] {
-        self.0.map(median)
+    /// The middle of what one of them needed.
+    pub(crate) fn median(&self, of: usize) -> f64 {
+        median(self.0[of].iter().copied())
     }
+
+    /// One of them beside another. The ratio is the middle one of all rounds, which is steadier than
+    /// the ratio of the middle ones: two neighbours in a round have the same weather.
+    pub(crate) fn compared(&self, one: usize, floor: usize) -> Compared {
+        let ratios = self.0[one].iter().zip(&self.0[floor]).map(|(one, floor)| one / floor);
+        let ratio = median(ratios);
+        Compared { value: self.median(one), floor: self.median(floor), ratio }
+    }
+}
+
+/// A measurement beside its floor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Compared {
+    pub(crate) value: f64,
+    pub(crate) floor: f64,
+    pub(crate) ratio: f64,
 }
 
 /// How long one of `times` runs of `work` takes, in ns.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::measure::Compared;
+
 /// One measurement, what it is compared with, and what it should be.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
@@ -9,6 +11,7 @@ pub(crate) struct Row {
     pub(crate) value: f64,
     /// What the same costs without oncely; none where the value speaks for itself.
     pub(crate) floor: Option<f64>,
+    pub(crate) ratio: Option<f64>,
     pub(crate) unit: &'static str,
     pub(crate) goal: Goal,
 }
@@ -25,28 +28,25 @@ pub(crate) enum Goal {
 impl Row {
     /// A measurement that speaks for itself.
     pub(crate) fn figure(name: &'static str, value: f64, unit: &'static str, goal: Goal) -> Self {
-        Self { name, value, floor: None, unit, goal }
+        Self { name, value, floor: None, ratio: None, unit, goal }
     }
 
     /// A measurement and what it is compared with.
     pub(crate) fn compared(
         name: &'static str,
-        [value, floor]: [f64; 2],
+        pair: Compared,
         unit: &'static str,
         goal: Goal,
     ) -> Self {
-        Self { name, value, floor: Some(floor), unit, goal }
-    }
-
-    fn ratio(&self) -> Option<f64> {
-        self.floor.map(|floor| self.value / floor)
+        let Compared { value, floor, ratio } = pair;
+        Self { name, value, floor: Some(floor), ratio: Some(ratio), unit, goal }
     }
 
     /// One line of JSON.
     pub(crate) fn print_json(&self) {
-        let Self { name, value, floor, unit, .. } = self;
+        let Self { name, value, floor, ratio, unit, .. } = self;
         let compared = floor
-            .zip(self.ratio())
+            .zip(*ratio)
             .map(|(floor, ratio)| format!(r#" "floor": {floor:.4}, "ratio": {ratio:.3},"#));
         let compared = compared.unwrap_or_default();
         println!(r#"{{"row": "{name}", "value": {value:.4},{compared} "unit": "{unit}"}}"#);
@@ -78,14 +78,14 @@ pub(crate) fn print(rows: &[Row]) {
     println!("| row | oncely | floor | ratio | goal |");
     println!("|---|---:|---:|---:|---|");
     for row in rows {
-        let Row { name, value, floor, unit, goal } = row;
+        let Row { name, value, floor, ratio, unit, goal } = row;
         let number = |value: f64| {
             if value >= 1_000.0 { format!("{value:.0}") } else { format!("{value:.2}") }
         };
         let value_text = format!("{} {unit}", number(*value));
         let floor = floor.map(|floor| format!("{} {unit}", number(floor))).unwrap_or_default();
-        let ratio = row.ratio().map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
-        let missed = if goal.is_met(row.ratio().unwrap_or(*value)) { "" } else { " (missed)" };
-        println!("| `{name}` | {value_text} | {floor} | {ratio} | {goal}{missed} |");
+        let shown = ratio.map(|ratio| format!("{ratio:.3}")).unwrap_or_default();
+        let missed = if goal.is_met(ratio.unwrap_or(*value)) { "" } else { " (missed)" };
+        println!("| `{name}` | {value_text} | {floor} | {shown} | {goal}{missed} |");
     }
 }

@@ -35,7 +35,7 @@ impl Map {
         self.shard(key).lock().get(key).cloned()
     }
 
-    fn shard(&self, key: &str) -> &Mutex<HashMap<String, Arc<[u8]>>> {
+    fn shard(&self, key: &str) -> &Shard {
         &self.shards[self.hasher.hash_one(key) as usize % SHARDS]
     }
 }

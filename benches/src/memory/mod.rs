@@ -21,21 +21,28 @@ use crate::table::{Goal, Row};
 const KEYS: u64 = 1_000;
 const ROUNDS: usize = 301;
 
+/// The places of the competitors in a round.
+const FIRST: usize = 0;
+const FIRST_FLOOR: usize = 1;
+const REPLAY: usize = 2;
+const REPLAY_FLOOR: usize = 3;
+const CACHED: usize = 4;
+
 /// All rows.
 pub(crate) async fn run() -> Result<Vec<Row>> {
-    let [lock, lock_floor] = lock_rounds().await?;
-    let [first, first_floor, replay, replay_floor, cached] = call_rounds().await?;
+    let locks = lock_rounds().await?;
+    let calls = call_rounds().await?;
     let row = |name, pair, most| Row::compared(name, pair, "ns", Goal::AtMost(most));
     Ok(vec![
-        row("memory_lock", [lock, lock_floor], 6.0),
-        row("memory_first", [first, first_floor], 4.0),
-        row("memory_replay", [replay, replay_floor], 3.0),
-        row("cached_replay", [cached, replay], 1.2),
+        row("memory_lock", locks.compared(0, 1), 6.0),
+        row("memory_first", calls.compared(FIRST, FIRST_FLOOR), 4.0),
+        row("memory_replay", calls.compared(REPLAY, REPLAY_FLOOR), 3.0),
+        row("cached_replay", calls.compared(CACHED, REPLAY), 1.2),
     ])
 }
 
 /// Lock and release, against insert and remove.
-async fn lock_rounds() -> Result<[f64; 2]> {
+async fn lock_rounds() -> Result<Rounds<2>> {
     let oncely = Coordinator::connect("memory:").await?;
     let (map, token) = (Map::new(), Arc::from([0_u8; 8]));
     let mut failed = 0;
@@ -53,11 +60,11 @@ async fn lock_rounds() -> Result<[f64; 2]> {
         rounds.add([ours, floor.await]);
     }
     ensure!(failed == 0, "{failed} locks were refused");
-    Ok(rounds.medians())
+    Ok(rounds)
 }
 
 /// First calls and replays, each with its floor, and replays from the cache.
-async fn call_rounds() -> Result<[f64; 5]> {
+async fn call_rounds() -> Result<Rounds<5>> {
     let mut rounds = Rounds::new();
     let mut failed = 0;
     for _ in 0..ROUNDS {
@@ -92,7 +99,7 @@ async fn call_rounds() -> Result<[f64; 5]> {
         rounds.add([first, first_floor, replay, replay_floor, cached]);
     }
     ensure!(failed == 0, "{failed} calls were refused");
-    Ok(rounds.medians())
+    Ok(rounds)
 }
 
 fn encode(receipt: &Receipt) -> Vec<u8> {

@@ -14,8 +14,8 @@ use crate::measure::{Load, Rounds, Step, load, step};
 use crate::receipt;
 use crate::table::{Goal, Row};
 
-const ROUNDS: usize = 11;
-const TURN: Duration = Duration::from_millis(250);
+const ROUNDS: usize = 31;
+const TURN: Duration = Duration::from_millis(120);
 const MANY: usize = 128;
 /// How many outcomes there are to replay.
 const STORED: u64 = 1_000;
@@ -41,21 +41,18 @@ async fn locks(server: &Server, oncely: &Coordinator, floor: &Floor) -> Result<V
     let floor = step(move |number| floor.clone().lock(format!("floor/lock/order:{number}")));
     let url = server.url();
     let steps = [ours, floor, peers::rslock(&url), peers::async_redis_lock(&url).await?];
-    let [ours, floor, rslock, async_redis_lock] = medians(1, &steps, || server.clear()).await?;
-    let one = |name, load: Load, goal| Row::compared(name, [load.median, floor.median], "µs", goal);
-    let mut rows = vec![
-        one("lock_c1", ours, Goal::AtMost(1.10)),
-        one("lock_c1_rslock", rslock, Goal::None),
-        one("lock_c1_async_redis_lock", async_redis_lock, Goal::None),
-    ];
-    let [ours, floor, rslock, async_redis_lock] = medians(MANY, &steps, || server.clear()).await?;
-    let many = |name, load: Load, goal| Row::compared(name, [load.rate, floor.rate], "ops/s", goal);
-    rows.extend([
-        many("lock_c128", ours, Goal::AtLeast(0.95)),
-        many("lock_c128_rslock", rslock, Goal::None),
-        many("lock_c128_async_redis_lock", async_redis_lock, Goal::None),
-    ]);
-    Ok(rows)
+    let one = rounds(1, &steps, || server.clear()).await?.medians;
+    let many = rounds(MANY, &steps, || server.clear()).await?.rates;
+    let one = |name, place, goal| Row::compared(name, one.compared(place, 1), "µs", goal);
+    let many = |name, place, goal| Row::compared(name, many.compared(place, 1), "ops/s", goal);
+    Ok(vec![
+        one("lock_c1", 0, Goal::AtMost(1.10)),
+        one("lock_c1_rslock", 2, Goal::None),
+        one("lock_c1_async_redis_lock", 3, Goal::None),
+        many("lock_c128", 0, Goal::AtLeast(0.95)),
+        many("lock_c128_rslock", 2, Goal::None),
+        many("lock_c128_async_redis_lock", 3, Goal::None),
+    ])
 }
 
 async fn first_calls(server: &Server, oncely: &Coordinator, floor: &Floor) -> Result<Vec<Row>> {
@@ -75,15 +72,13 @@ async fn first_calls(server: &Server, oncely: &Coordinator, floor: &Floor) -> Re
         async move { floor.call(format!("floor/call/pay//pay:{number}"), &[b'x'; receipt::BYTES]).await }
     });
     let steps = [Arc::clone(&ours), Arc::clone(&floor), fused];
-    let loads = medians(1, &steps, || server.clear()).await?;
-    let [one, floor_of_one, fused] = loads.map(|load| load.median);
-    let loads = medians(MANY, &[ours, floor], || server.clear()).await?;
-    let many = loads.map(|load| load.rate);
+    let one = rounds(1, &steps, || server.clear()).await?.medians;
+    let many = rounds(MANY, &[ours, floor], || server.clear()).await?.rates;
     Ok(vec![
-        Row::compared("first_c1", [one, floor_of_one], "µs", Goal::AtMost(1.10)),
-        Row::compared("first_c128", many, "ops/s", Goal::AtLeast(0.95)),
+        Row::compared("first_c1", one.compared(0, 1), "µs", Goal::AtMost(1.10)),
+        Row::compared("first_c128", many.compared(0, 1), "ops/s", Goal::AtLeast(0.95)),
         // Against our own first call.
-        Row::compared("fused_c1", [fused, one], "µs", Goal::AtMost(1.15)),
+        Row::compared("fused_c1", one.compared(2, 0), "µs", Goal::AtMost(1.15)),
     ])
 }
 
@@ -110,17 +105,14 @@ async fn replays(server: &Server, oncely: &Coordinator, floor: &Floor) -> Result
         async move { floor.read(&stored(number % STORED)).await }
     });
     let cached = peers::cached(&server.url(), STORED).await?;
-    let steps = [Arc::clone(&ours), get, cached];
-    let [ours_load, get, cached] = medians(1, &steps, || async { Ok(()) }).await?;
-    let one = |name, load: Load, goal| Row::compared(name, [load.median, get.median], "µs", goal);
-    let mut rows = vec![
-        one("replay_c1", ours_load, Goal::AtMost(1.10)),
-        one("replay_c1_cached", cached, Goal::None),
-    ];
-    let [ours, read] = medians(MANY, &[ours, read], || async { Ok(()) }).await?;
-    let pair = [ours.rate, read.rate];
-    rows.push(Row::compared("replay_c128", pair, "ops/s", Goal::AtLeast(0.90)));
-    Ok(rows)
+    let nothing = || async { Ok(()) };
+    let one = rounds(1, &[Arc::clone(&ours), get, cached], nothing).await?.medians;
+    let many = rounds(MANY, &[ours, read], nothing).await?.rates;
+    Ok(vec![
+        Row::compared("replay_c1", one.compared(0, 1), "µs", Goal::AtMost(1.10)),
+        Row::compared("replay_c1_cached", one.compared(2, 1), "µs", Goal::None),
+        Row::compared("replay_c128", many.compared(0, 1), "ops/s", Goal::AtLeast(0.90)),
+    ])
 }
 
 fn stored(number: u64) -> String {
@@ -138,30 +130,35 @@ async fn fused_trips(server: &Server, oncely: &Coordinator) -> Result<Row> {
     Ok(Row::figure("fused_trips", trips, "round trips", Goal::AtMost(2.0)))
 }
 
+/// What the competitors did in all rounds.
+struct Loads<const N: usize> {
+    rates: Rounds<N>,
+    medians: Rounds<N>,
+}
+
 /// The competitors take turns, each after `prepare`. The first round warms up and does not count; who
 /// begins changes from round to round.
-async fn medians<const N: usize, P>(
+async fn rounds<const N: usize, P>(
     tasks: usize,
     steps: &[Step; N],
     prepare: impl Fn() -> P,
-) -> Result<[Load; N]>
+) -> Result<Loads<N>>
 where
     P: Future<Output = Result<()>>,
 {
-    let (mut rates, mut medians) = (Rounds::new(), Rounds::new());
+    let mut loads = Loads { rates: Rounds::new(), medians: Rounds::new() };
     for round in 0..=ROUNDS {
-        let mut loads = [Load { rate: 0.0, median: 0.0 }; N];
+        let mut found = [Load { rate: 0.0, median: 0.0 }; N];
         for turn in 0..N {
             let place = (turn + round) % N;
             prepare().await?;
-            loads[place] = load(tasks, TURN, &steps[place]).await?;
-            ensure!(loads[place].rate > 0.0, "nothing was done");
+            found[place] = load(tasks, TURN, &steps[place]).await?;
+            ensure!(found[place].rate > 0.0, "nothing was done");
         }
         if round > 0 {
-            rates.add(loads.map(|load| load.rate));
-            medians.add(loads.map(|load| load.median));
+            loads.rates.add(found.map(|load| load.rate));
+            loads.medians.add(found.map(|load| load.median));
         }
     }
-    let (rates, medians) = (rates.medians(), medians.medians());
-    Ok(std::array::from_fn(|place| Load { rate: rates[place], median: medians[place] }))
+    Ok(loads)
 }
