@@ -49,6 +49,7 @@
 pub mod __private;
 mod coordinator;
 mod idempotency;
+mod joined;
 mod lease;
 mod lock;
 mod model;
@@ -58,6 +59,7 @@ pub mod testing;
 
 pub use coordinator::{Coordinator, CoordinatorBuilder, Idempotent, Lock, Shutdown};
 pub use idempotency::{ForgetErrors, Outcome, RememberErrors, RememberErrorsIf, Remembering};
+pub use joined::fence;
 pub use lease::{Call, current};
 pub use lock::LockGuard;
 pub use model::{

@@ -1,9 +1,14 @@
 //! What the attributes expand to. Not for direct use: it changes without notice.
 
+mod joined;
 mod operation;
 mod returns;
 mod run;
 
+pub use self::joined::{
+    BegunCall, JoinedCall, JoinedLock, Next, Runner, begin_idempotent, join_idempotent, join_lock,
+    pool, transaction,
+};
 pub use self::operation::{method, operation};
 pub use self::returns::{
     Arguments, Errors, Fingerprintable, FromOncely, IsResult, Rememberable, Replays, Returns,

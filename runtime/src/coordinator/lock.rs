@@ -112,7 +112,7 @@ impl Lock {
         lock::run(&coordinator.leases, &plan, body).await
     }
 
-    fn into_plan(self) -> Result<(Coordinator, lock::Plan), Error> {
+    pub(super) fn into_plan(self) -> Result<(Coordinator, lock::Plan), Error> {
         let coordinator = self.binding.coordinator()?.clone();
         let settings = self.settings;
         let claims = self.into_claims(&coordinator)?;

@@ -3,6 +3,7 @@
 mod builder;
 mod idempotent;
 mod installed;
+mod joined;
 mod lock;
 mod settings;
 
@@ -19,6 +20,7 @@ pub use self::lock::Lock;
 pub use self::installed::Binding;
 
 use self::settings::FOREVER;
+use crate::joined::Gates;
 use crate::lease::Leases;
 use crate::model::{Error, Key, Operation};
 use crate::store::Store;
@@ -45,13 +47,15 @@ use crate::store::Store;
 pub struct Coordinator {
     leases: Arc<Leases>,
     namespace: Arc<str>,
+    gates: Arc<Gates>,
 }
 
 impl Coordinator {
     /// A coordinator with the defaults, on the store at `url`.
     ///
-    /// `memory:` keeps everything in this process; `sqlite://payments.db` in a file (feature
-    /// `sqlite`).
+    /// `memory:` keeps everything in this process; `sqlite://payments.db` in a file,
+    /// `postgres://USER:PASSWORD@HOST/DATABASE`, `mysql://…` and `mariadb://…` in a database, and
+    /// `redis://HOST` in a Redis server, each with the feature of its store.
     ///
     /// # Errors
     /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) for a URL that no store of
@@ -74,7 +78,8 @@ impl Coordinator {
     }
 
     fn with(store: Arc<dyn Store>, namespace: &str, store_timeout: Duration) -> Self {
-        Self { leases: Leases::new(store, store_timeout), namespace: namespace.into() }
+        let leases = Leases::new(store, store_timeout);
+        Self { leases, namespace: namespace.into(), gates: Arc::default() }
     }
 
     /// Makes this the coordinator of every annotated function in the process that names no other.

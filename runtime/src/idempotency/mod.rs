@@ -80,7 +80,7 @@ where
 }
 
 /// What to do about an occupied key.
-enum Verdict {
+pub(crate) enum Verdict {
     Replay(StoredOutcome, SystemTime),
     Wait(Occupant),
 }
@@ -90,7 +90,7 @@ impl Plan {
         occupant.key == self.key
     }
 
-    fn judge(&self, occupant: Occupant) -> Result<Verdict, Error> {
+    pub(crate) fn judge(&self, occupant: Occupant) -> Result<Verdict, Error> {
         if self.is_own(&occupant) && self.is_another_call(&occupant) {
             return Err(Error::key_reused(&occupant.key));
         }

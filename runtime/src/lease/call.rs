@@ -77,6 +77,20 @@ impl Call {
         }))
     }
 
+    /// A call that holds `lease` until a transaction ends.
+    pub(crate) fn joined(operation: &str, lease: &Lease, downstream: Downstream) -> Self {
+        let token = lease.token.value();
+        Self(Arc::new(Inner {
+            operation: operation.to_owned(),
+            key: lease.key.clone(),
+            holder: (downstream == Downstream::PerHolder).then_some(token),
+            attempt: lease.attempt,
+            token,
+            group: None,
+            recorded: AtomicU8::new(RUNNING),
+        }))
+    }
+
     /// A call whose body runs without a lease, because the store is down.
     pub(crate) fn unprotected(operation: &str, key: Key, downstream: Downstream) -> Self {
         // Above every token, so that it names no holder that a store knows.
@@ -114,15 +128,20 @@ impl Call {
         self.0.token
     }
 
-    /// How long the lease still lasts by the local clock, renewals not counted.
+    /// How long the lease still lasts by the local clock, renewals not counted; without end for a
+    /// call that holds its key as long as a transaction lasts.
     pub fn remaining(&self) -> Duration {
-        self.0.group.as_ref().map_or(Duration::ZERO, |group| group.remaining())
+        match &self.0.group {
+            Some(group) => group.remaining(),
+            None if self.is_protected() => Duration::MAX,
+            None => Duration::ZERO,
+        }
     }
 
-    /// Whether a lease protects the body; `false` only after `on_store_error = "run"` met a store
+    /// Whether a lease or a transaction protects the body; `false` only after `on_store_error = "run"` met a store
     /// that is down.
     pub fn is_protected(&self) -> bool {
-        self.0.group.is_some()
+        self.0.token > 0
     }
 
     /// Whether the end of the call stands in the store; `None` while it runs, and while the store
