@@ -8,8 +8,10 @@ mod database;
 mod attributes;
 mod builders;
 mod crowds;
+mod faults;
 mod locks;
 mod refusals;
+mod sweep;
 
 use oncely::Error;
 
