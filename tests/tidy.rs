@@ -12,6 +12,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "lib",
         &[
             "__private",
+            "http",
             "coordinator",
             "joined",
             "idempotency",
@@ -22,7 +23,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "testing",
         ],
     ),
-    ("__private", &["coordinator", "joined", "idempotency", "lock", "lease", "store", "model"]),
+    (
+        "__private",
+        &["http", "coordinator", "joined", "idempotency", "lock", "lease", "store", "model"],
+    ),
+    ("http", &["coordinator", "idempotency", "lease", "store", "model"]),
     ("coordinator", &["joined", "idempotency", "lock", "lease", "store", "model"]),
     ("joined", &["idempotency", "lock", "lease", "store", "model"]),
     ("idempotency", &["lease", "store", "model"]),

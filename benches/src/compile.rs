@@ -12,7 +12,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 
 use crate::Options;
-use crate::table::Row;
+use crate::measure::median;
+use crate::table::{Goal, Row};
 
 /// A crate's name, and what stands above each of its functions.
 const VARIANTS: [(&str, &str); 5] = [
@@ -46,8 +47,10 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Row>> {
     let [plain, instrument, idempotent, lock, both] = medians[..] else {
         unreachable!("one median for each variant");
     };
-    let row =
-        |name, ours: f64| Row { name, value: ours - plain, floor: instrument - plain, unit: "s" };
+    let row = |name, ours: f64| {
+        let most = Goal::AtMost(1.3);
+        Row::compared(name, [ours - plain, instrument - plain], "s", most)
+    };
     Ok(vec![row("compile", idempotent), row("compile with_lock", lock), row("compile both", both)])
 }
 
@@ -108,11 +111,6 @@ async fn charge_{number}(customer: &str, cents: u64) -> Result<String, oncely::E
         )?;
     }
     Ok(source)
-}
-
-fn median(mut numbers: Vec<f64>) -> f64 {
-    numbers.sort_by(f64::total_cmp);
-    numbers.get(numbers.len() / 2).copied().unwrap_or_default()
 }
 
 fn root() -> PathBuf {

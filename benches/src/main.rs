@@ -1,10 +1,18 @@
 //! What oncely costs, as ratios to something everybody knows.
 //!
 //! ```text
+//! cargo run --release -p oncely-benches -- memory|redis [--json]
 //! cargo run --release -p oncely-benches -- compile [--json] [--rounds 7] [--functions 500]
+//! cargo run --release -p oncely-benches -- http [--json] [--rounds 7]
 //! ```
 
+mod calls;
 mod compile;
+mod http;
+mod measure;
+mod memory;
+mod receipt;
+mod redis;
 mod table;
 
 use anyhow::{Context, Result, bail};
@@ -21,7 +29,10 @@ struct Options {
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let bench = arguments.next().unwrap_or_default();
+    let suite = arguments.next().unwrap_or_default();
+    if suite == redis::ROLE {
+        return redis::play(arguments.collect());
+    }
     let mut options = Options { json: false, rounds: 7, functions: 500 };
     while let Some(argument) = arguments.next() {
         let mut number = || -> Result<usize> {
@@ -35,13 +46,23 @@ fn main() -> Result<()> {
             _ => bail!("unknown option {argument}"),
         }
     }
-    let rows = match &*bench {
+    let rows = match &*suite {
         "compile" => compile::run(&options)?,
-        other => bail!("unknown benchmark `{other}`: there is `compile`"),
+        "memory" => block_on(memory::run())?,
+        "redis" => block_on(redis::run())?,
+        "http" => block_on(http::run(options.rounds))?,
+        other => {
+            bail!("unknown suite `{other}`: there are `compile`, `memory`, `redis` and `http`")
+        }
     };
     match options.json {
         true => rows.iter().for_each(Row::print_json),
         false => table::print(&rows),
     }
     Ok(())
+}
+
+/// On a runtime as services have it.
+fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }

@@ -18,10 +18,24 @@ pub(crate) struct Client {
     http: Http<HttpConnector, Body>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) body: Value,
+    /// Whether the service says that an earlier request got it first.
+    pub(crate) replayed: bool,
+}
+
+impl Answer {
+    /// Whether it is the same answer, given now or again.
+    pub(crate) fn repeats(&self, other: &Self) -> bool {
+        (self.status, &self.body) == (other.status, &other.body)
+    }
+
+    /// The last part of the type, if the answer is a problem.
+    pub(crate) fn problem(&self) -> Option<&str> {
+        self.body["type"].as_str()?.rsplit(':').next()
+    }
 }
 
 impl Client {
@@ -50,10 +64,11 @@ impl Client {
         let answer = async {
             let response = self.http.request(request).await?;
             let status = response.status();
+            let replayed = response.headers().contains_key("idempotency-replayed");
             let bytes = to_bytes(Body::new(response.into_body()), LARGEST_ANSWER).await?;
             let body = serde_json::from_slice(&bytes)
                 .with_context(|| format!("{status} came without JSON"))?;
-            anyhow::Ok(Answer { status, body })
+            anyhow::Ok(Answer { status, body, replayed })
         };
         tokio::time::timeout(PATIENCE, answer).await.context("no answer")?
     }
@@ -62,10 +77,8 @@ impl Client {
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.status.as_u16())?;
-        for name in ["error", "id"] {
-            if let Some(text) = self.body[name].as_str() {
-                write!(f, " {text}")?;
-            }
+        if let Some(text) = self.problem().or(self.body["id"].as_str()) {
+            write!(f, " {text}")?;
         }
         if let Some(attempt) = self.body["attempt"].as_u64() {
             write!(f, ", attempt {attempt}")?;
@@ -75,6 +88,9 @@ impl fmt::Display for Answer {
         }
         if self.body["resolved"] == true {
             f.write_str(" resolved")?;
+        }
+        if self.replayed {
+            f.write_str(", replayed")?;
         }
         Ok(())
     }

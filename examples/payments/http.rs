@@ -1,9 +1,10 @@
 //! The service over HTTP: from requests to calls.
 
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use oncely::http::{IdempotencyKey, ReplayedLayer};
+use oncely::{idempotent, with_lock};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -20,23 +21,32 @@ pub(crate) fn router(payments: Payments) -> Router {
         .route("/transfers/resolve", post(resolve_transfer))
         .route("/orders/{id}/ship", post(ship))
         .route("/ledger", get(ledger))
+        .layer(ReplayedLayer)
         .with_state(payments)
 }
 
+/// The `Idempotency-Key` keeps the payment from running twice, the lock keeps two payments from both
+/// finding the order unpaid. An interrupted call is run again, which is safe because every attempt
+/// hands the processor the same key.
+#[idempotent(operation = "pay", lease = "2s")]
+#[with_lock(key = "order:<request.order_id>", lease = "2s")]
 async fn pay(
+    _key: IdempotencyKey,
     State(payments): State<Payments>,
-    headers: HeaderMap,
     Json(request): Json<PaymentRequest>,
 ) -> Answer<Receipt> {
-    payments.pay(idempotency_key(&headers)?, request).await.map(Json)
+    payments.pay(request).await.map(Json)
 }
 
+/// The bank takes no key, so nobody but a person can say what an interrupted call has done: it is
+/// held until someone did.
+#[idempotent(operation = "transfer", lease = "2s", on_interrupted = "hold")]
 async fn transfer(
+    _key: IdempotencyKey,
     State(payments): State<Payments>,
-    headers: HeaderMap,
     Json(request): Json<PaymentRequest>,
 ) -> Answer<Receipt> {
-    payments.transfer(idempotency_key(&headers)?, request).await.map(Json)
+    payments.transfer(request).await.map(Json)
 }
 
 #[derive(Deserialize)]
@@ -61,9 +71,4 @@ async fn ship(State(payments): State<Payments>, Path(order_id): Path<String>) ->
 
 async fn ledger(State(payments): State<Payments>) -> Answer<Vec<Entry>> {
     payments.ledger().await.map(Json)
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<&str, PaymentError> {
-    let header = headers.get("idempotency-key").and_then(|value| value.to_str().ok());
-    header.filter(|key| !key.is_empty()).ok_or(PaymentError::MissingKey)
 }

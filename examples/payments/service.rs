@@ -1,6 +1,7 @@
-//! The service: three methods that are safe to call twice and safe to call at the same time.
+//! The service: what a payment, a transfer and a shipment are.
 
-use oncely::{Coordinator, idempotent, with_lock};
+use axum::Json;
+use oncely::{Coordinator, with_lock};
 use serde::{Deserialize, Serialize};
 
 use crate::error::PaymentError;
@@ -39,17 +40,8 @@ impl Payments {
         Self { outside, oncely }
     }
 
-    /// Charges the card, unless another payment has paid for the order: the key keeps the payment
-    /// from running twice, the lock keeps two payments from both finding the order unpaid. An
-    /// interrupted call is run again, which is safe because every attempt hands the processor the
-    /// same key.
-    #[idempotent(operation = "pay", key = "pay:<key>", lease = "2s")]
-    #[with_lock(key = "order:<request.order_id>", lease = "2s")]
-    pub(crate) async fn pay(
-        &self,
-        key: &str,
-        request: PaymentRequest,
-    ) -> Result<Receipt, PaymentError> {
+    /// Charges the card, unless another payment has paid for the order.
+    pub(crate) async fn pay(&self, request: PaymentRequest) -> Result<Receipt, PaymentError> {
         let PaymentRequest { order_id, amount } = request;
         let call = oncely::current();
         let charge_key = call.as_ref().map(|call| call.downstream_key("charge"));
@@ -62,19 +54,8 @@ impl Payments {
         Ok(Receipt { id: charge.id, order_id, amount, attempt })
     }
 
-    /// Transfers from the account. The bank takes no key, so nobody but a person can say what an
-    /// interrupted call has done: it is held until someone did.
-    #[idempotent(
-        operation = "transfer",
-        key = "transfer:<key>",
-        lease = "2s",
-        on_interrupted = "hold"
-    )]
-    pub(crate) async fn transfer(
-        &self,
-        key: &str,
-        request: PaymentRequest,
-    ) -> Result<Receipt, PaymentError> {
+    /// Transfers from the account.
+    pub(crate) async fn transfer(&self, request: PaymentRequest) -> Result<Receipt, PaymentError> {
         let PaymentRequest { order_id, amount } = request;
         let transfer = self.outside.transfer(&order_id, amount).await?;
         let attempt = oncely::current().map_or(1, |call| call.attempt());
@@ -82,7 +63,7 @@ impl Payments {
     }
 
     /// What a person found out about an interrupted transfer: the receipt it deserves, or that it
-    /// never happened. The error of the refused call names the key.
+    /// never happened.
     pub(crate) async fn resolve_transfer(
         &self,
         key: &str,
@@ -90,7 +71,7 @@ impl Payments {
     ) -> Result<bool, PaymentError> {
         let transfer = self.oncely.idempotent("transfer", key);
         let resolved = match found {
-            Some(receipt) => transfer.resolve_with(&receipt).await?,
+            Some(receipt) => transfer.resolve_with_response(&Json(receipt)).await?,
             None => transfer.resolve_as_not_run().await?,
         };
         Ok(resolved)

@@ -48,7 +48,10 @@ use crate::attribute::{Kind, attribute};
 /// `>>` are the brackets themselves. Without `key`, calls with the same arguments.
 ///
 /// `skip(argument, …)`: leaves arguments out of the comparison: clients, clocks, trace ids. The
-/// same key with other arguments, of those that are left, is refused as `KeyReused`.
+/// same key with other arguments, of those that are left, is refused as `KeyReused`. A type with
+/// `impl oncely::Unfingerprinted` is left out wherever it stands, and so is what axum's `State` and
+/// `Extension` bring. An `IdempotencyKey` is the key where none is written (features `http` and
+/// `axum`).
 ///
 /// `scope = "template"`: keeps callers apart. The same key of two users never meets.
 ///
@@ -201,6 +204,7 @@ use crate::attribute::{Kind, attribute};
 /// | `key = "nightly"` | this key never varies, so `constant` would run once and for all |
 /// | `key = "price:<price>"` with an `f64` | `f64` cannot be part of a key |
 /// | no key, and a client among the arguments | `Client` cannot take part in the fingerprint of the call |
+/// | no key, and only `State` among the arguments | no argument of this function tells one call from another, so it would run once and for all |
 /// | `skip(clok)` | `clok` is not an argument of `unknown` |
 /// | `key = "<id>", skip(id)` | `id` is skipped, and `key` uses it |
 /// | `key = format!("order:{id}")` | `key` takes a string literal, as it is checked while compiling |
@@ -217,6 +221,7 @@ use crate::attribute::{Kind, attribute};
 /// | `fn` without `async` | `pay` is not `async` |
 /// | `-> String` | a protected function returns a `Result`, and `String` is none |
 /// | `-> Result<Receipt, …>` that is not serializable | `Receipt` cannot be stored, so a repeated call could not return it |
+/// | `-> Result<(StatusCode, &'static str), …>` | `&str` cannot be replayed as a response |
 /// | `-> Result<…, PayError>` without the `From` | `PayError` cannot carry a refusal: it lacks `From<oncely::Error>` |
 /// | `cart: &mut Vec<u64>` | `cart` is `&mut`: a replay could not repeat what is done to it |
 /// | `tx = tx` with `tx: &mut Pool` | no SQL store of oncely serves `Pool` |

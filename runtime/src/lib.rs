@@ -39,6 +39,11 @@
 //! | warn, `leases could not be renewed` | `oncely_renewals_failed_total` | tried again while the lease lasts |
 //! | warn, `key not given back` | `oncely_releases_failed_total` | free once its lease has expired |
 //!
+//! # HTTP
+//!
+//! With the feature `http`, [`http`](mod@http) has the `Idempotency-Key` header for services and clients; with `axum`,
+//! for handlers as they are written.
+//!
 //! # Without the attributes
 //!
 //! [`Coordinator::idempotent`] and [`Coordinator::lock`] do the same.
@@ -48,6 +53,8 @@
 #[doc(hidden)]
 pub mod __private;
 mod coordinator;
+#[cfg(feature = "http")]
+pub mod http;
 mod idempotency;
 mod joined;
 mod lease;
@@ -58,17 +65,21 @@ pub mod store;
 pub mod testing;
 
 pub use coordinator::{Coordinator, CoordinatorBuilder, Idempotent, Lock, Shutdown};
-pub use idempotency::{ForgetErrors, Outcome, RememberErrors, RememberErrorsIf, Remembering};
+pub use idempotency::{
+    ForgetErrors, Outcome, RememberErrors, RememberErrorsIf, Remembering, ReplayCache,
+};
 pub use joined::fence;
 pub use lease::{Call, current};
 pub use lock::LockGuard;
 pub use model::{
     Arguments, Error, ErrorKind, Fingerprint, KeyPart, KeyPartWriter, OnInterrupted, OnStoreError,
+    Unfingerprinted,
 };
 #[cfg(feature = "macros")]
 pub use oncely_macros::{KeyPart, idempotent, with_lock};
 
-/// The README's examples run.
-#[cfg(all(doctest, feature = "macros"))]
+/// The README's examples run, and those of the guides.
+#[cfg(all(doctest, feature = "axum", feature = "macros"))]
 #[doc = include_str!("../../README.md")]
+#[doc = include_str!("../../docs/http.md")]
 struct Readme;

@@ -76,7 +76,8 @@ for_every_store! {
         let held = oncely.lock("order").acquire().await.unwrap();
         let waiting = pay(&oncely, "42").with_lock(oncely.lock("order").wait(secs(30)));
         let waiting = spawn(waiting.run(counted(&Counter::default())));
-        soon(fixture.store().called(Call::Acquire, 3)).await;
+        soon(fixture.store().called(Call::Acquire, 2)).await;
+        crate::lined_up().await;
         let other = pay(&oncely, "42").wait(ms(0)).run(counted(&ran)).await.unwrap();
         assert_eq!(other.into_value(), 1);
         held.release().await.unwrap();

@@ -1,6 +1,6 @@
 //! Locks as values.
 
-use oncely::store::{Key, Lease, Token, Update};
+use oncely::store::{Acquired, Key, Lease, LeaseRequest, Token, Update};
 use oncely::testing::{Call, StoreFault};
 use oncely::{ErrorKind, LockGuard};
 use oncely_tests::{Fixture, for_every_store, ms, secs, soon};
@@ -80,11 +80,13 @@ for_every_store! {
             let (oncely, elsewhere) = (fixture.coordinator(), fixture.elsewhere());
             let all = oncely.lock_all(["a", "b"]).acquire().await.unwrap();
             let key = Key::lock("oncely", lost).unwrap();
-            // Tokens of one grant need not be equal; of several, the guard shows the first.
-            for token in all.fencing_token()..all.fencing_token() + 2 {
-                let held = Lease::new(key.clone(), Token::new(token), 1);
-                fixture.open_elsewhere().update(&[(held, Update::Release)]).await.unwrap();
-            }
+            let rival = LeaseRequest::new(key.clone(), secs(1));
+            let Acquired::Occupied(held) = fixture.open_elsewhere().acquire(&[rival]).await.unwrap()
+            else {
+                panic!("`{lost}` is free");
+            };
+            let held = Lease::new(key, held.token, 1);
+            fixture.open_elsewhere().update(&[(held, Update::Release)]).await.unwrap();
             let successor = elsewhere.lock(lost).wait(ms(0)).acquire().await.unwrap();
             assert_eq!(all.release().await.unwrap_err().kind(), ErrorKind::LeaseLost);
             successor.release().await.unwrap();

@@ -191,7 +191,7 @@ async fn coordinators_that_cannot_work_are_refused() {
     refused(Coordinator::builder().namespace("").connect("memory:").await);
     refused(Coordinator::builder().namespace("x".repeat(65)).connect("memory:").await);
     refused(Coordinator::builder().store_timeout(ms(0)).connect("memory:").await);
-    for url in ["", "memory", "memory:x", "nowhere:", "postgres://localhost/shop", "/tmp/file"] {
+    for url in ["", "memory", "memory:x", "nowhere:", "mongodb://localhost/shop", "/tmp/file"] {
         if url != "memory" {
             refused(Coordinator::connect(url).await);
         }

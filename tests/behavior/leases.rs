@@ -90,7 +90,7 @@ for_every_store! {
         let (oncely, events) = (fixture.coordinator(), Events::listen());
         fixture.store().always(Call::Renew, StoreFault::FailBefore);
         fixture.store().once(Call::Complete, StoreFault::Delay(secs(2)));
-        let stale = pay(&oncely, "42").lease(ms(200));
+        let stale = pay(&oncely, "42").lease(ms(600));
         let stale = spawn(stale.run(|_| async { Ok::<_, Error>(1_usize) }));
         soon(fixture.store().called(Call::Complete, 1)).await;
         let elsewhere = fixture.elsewhere();
@@ -106,7 +106,7 @@ for_every_store! {
         let (oncely, stage) = (fixture.coordinator(), Stage::default());
         fixture.store().always(Call::Renew, StoreFault::FailBefore);
         fixture.store().once(Call::Complete, StoreFault::Delay(secs(1)));
-        let stale = pay(&oncely, "42").lease(ms(200));
+        let stale = pay(&oncely, "42").lease(ms(600));
         let stale = spawn(stale.run(|_| async { Ok::<_, Error>(1_u32) }));
         soon(fixture.store().called(Call::Complete, 1)).await;
         let elsewhere = fixture.elsewhere();

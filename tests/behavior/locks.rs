@@ -69,7 +69,7 @@ for_every_store! {
             oncely.lock("order").wait(ms(wait)).acquire().await.unwrap_err();
         }
         let waiter = spawn(oncely.lock("order").acquire());
-        soon(fixture.store().called(Call::Acquire, 5)).await;
+        crate::lined_up().await;
         abort(waiter).await;
         stage.open();
         holder.await.unwrap().unwrap();
@@ -108,7 +108,6 @@ for_every_store! {
                 served.lock().unwrap().push(number);
                 Ok::<_, Error>(())
             })));
-            soon(fixture.store().called(Call::Acquire, 2 + number)).await;
             sleep(ms(20)).await;
         }
         guard.release().await.unwrap();
@@ -179,7 +178,7 @@ for_every_store! {
         let refused = oncely.lock_all(["a", "b", "c"]).wait(ms(50)).acquire().await.unwrap_err();
         assert_eq!((refused.kind(), refused.key()), (ErrorKind::LockBusy, Some("b")));
         let waiter = spawn(oncely.lock_all(["a", "b", "c"]).acquire());
-        soon(fixture.store().called(Call::Acquire, 5)).await;
+        crate::lined_up().await;
         for free in ["a", "c"] {
             let free = oncely.lock(free).wait(ms(0)).acquire().await.unwrap();
             free.release().await.unwrap();

@@ -11,11 +11,13 @@ mod guards;
 mod interruption;
 mod keys;
 mod leases;
+mod lines;
 mod locks;
 mod outages;
 mod outcomes;
 mod recorded;
 mod replay;
+mod replay_cache;
 mod resolving;
 mod reuse;
 mod shutdown;
@@ -24,7 +26,7 @@ mod waiting;
 use std::future::Future;
 
 use oncely::{Call, Coordinator, Error, Idempotent, Outcome};
-use oncely_tests::{Counter, Stage, soon};
+use oncely_tests::{Counter, Stage, ms, soon};
 use tokio::task::JoinHandle;
 
 /// A call of the operation `pay` with this key.
@@ -59,6 +61,11 @@ async fn lock_on_stage(lock: oncely::Lock, stage: &Stage) -> JoinHandle<Result<u
     }));
     soon(stage.entered()).await;
     task
+}
+
+/// Lets those who were spawned come to stand in line, which nobody can see from outside.
+async fn lined_up() {
+    tokio::time::sleep(ms(50)).await;
 }
 
 /// Every protected call can move to another thread.

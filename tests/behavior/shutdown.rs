@@ -72,7 +72,7 @@ for_every_store! {
         let (oncely, stage) = (fixture.coordinator(), Stage::default());
         let call = on_stage(pay(&oncely, "42"), &stage).await;
         let waiter = spawn(pay(&oncely, "42").wait(secs(600)).run(counted(&Counter::default())));
-        soon(fixture.store().called(Call::Acquire, 2)).await;
+        crate::lined_up().await;
         let _stopped = oncely.shutdown(ms(20)).await;
         let told = timeout(secs(10), waiter).await.unwrap().unwrap().unwrap_err();
         assert_eq!(told.kind(), ErrorKind::ShuttingDown);

@@ -25,3 +25,11 @@ mod postgres {
 mod mysql {
     oncely::store_laws!(oncely_tests::mysql::MySqlFixture::new().await);
 }
+
+mod redis_over_tls {
+    oncely::store_laws!(oncely_tests::redis::RedisFixture::over_tls());
+}
+
+mod redis_cluster {
+    oncely::store_laws!(oncely_tests::cluster::ClusterFixture::new());
+}

@@ -7,6 +7,7 @@ mod pauses;
 mod stores;
 mod storm;
 mod transactions;
+mod waiters;
 
 use std::process::ExitCode;
 
@@ -28,6 +29,7 @@ async fn main() -> ExitCode {
         "makes_many_calls" => storm::makes_many_calls(part).await,
         "pays_in_a_transaction" => transactions::pays_in_a_transaction(part).await,
         "passes_a_lock_around" => stores::passes_a_lock_around(part).await,
+        "waits_in_line" => waiters::waits_in_line(part).await,
         unknown => {
             eprintln!("no role is named `{unknown}`");
             return ExitCode::from(2);

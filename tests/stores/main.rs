@@ -3,11 +3,14 @@
 
 mod faulty_store;
 mod postgres_life;
+mod redis_cluster;
 mod redis_life;
 mod redis_news;
+mod redis_queue;
 mod redis_records;
 mod redis_rights;
 mod redis_steps;
+mod redis_tls;
 mod redis_wire;
 mod sqlite_files;
 mod sqlite_life;

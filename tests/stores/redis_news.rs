@@ -8,17 +8,9 @@ use oncely::store::{Store, Update};
 use oncely_tests::redis::RedisServer;
 use tokio::time::timeout;
 
-use crate::redis_steps::{complete, every_update, key, met, open, request, take, update};
+use crate::redis_steps::{calls, complete, every_update, key, met, open, request, take, update};
 
 const SOON: Duration = Duration::from_secs(2);
-
-/// How often the server was asked for this.
-fn calls(server: &RedisServer, command: &str) -> usize {
-    let stats: String = server.ask(&["INFO", "commandstats"]);
-    let prefix = format!("cmdstat_{command}:calls=");
-    let count = stats.lines().find_map(|line| line.strip_prefix(&prefix)?.split(',').next());
-    count.map_or(0, |count| count.parse().unwrap())
-}
 
 #[tokio::test]
 async fn who_was_turned_away_hears_of_every_end() {
@@ -78,6 +70,8 @@ async fn a_free_key_pays_nothing() {
     assert_eq!(calls(&server, "evalsha"), 21);
     // For a take: the record, the counter, both written. For an end: the record, and written.
     assert_eq!((calls(&server, "get"), calls(&server, "set")), (10 * 3 + 1, 10 * 3));
+    // To give back needs no time.
+    assert_eq!(calls(&server, "time"), 10 + 1 + 1);
 
     let lease = take(&store, &request("other")).await;
     for _ in 0..5 {

@@ -15,23 +15,31 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use crate::redis_steps::{complete, key, met, open, request, take, update};
 
 /// What the documentation says a user needs.
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 15] = [
     "evalsha",
     "script|load",
     "time",
     "get",
     "set",
     "setrange",
+    "zadd",
+    "zpopmin",
+    "zrange",
+    "zrem",
+    "pexpire",
     "publish",
     "subscribe",
     "unsubscribe",
     "info",
 ];
 
-fn user(server: &RedisServer, commands: &[&str], channels: &str) -> String {
+/// The channels, and what stands before a key in the name of its queue.
+const CHANNELS: [&str; 2] = ["&oncely:changed:*", "&oncely:granted:*"];
+
+fn user(server: &RedisServer, commands: &[&str], channels: &[&str]) -> String {
     let mut rule = vec!["ACL", "SETUSER", "limited", "reset", "on", ">secret"];
-    rule.extend(["~redis/*", "~oncely:last_token"]);
-    rule.extend((!channels.is_empty()).then_some(channels));
+    rule.extend(["~redis/*", "~oncely/queue/redis/*", "~oncely:last_token"]);
+    rule.extend(channels);
     let allowed: Vec<_> = commands.iter().map(|command| format!("+{command}")).collect();
     rule.extend(allowed.iter().map(String::as_str));
     server.ask::<()>(&rule);
@@ -41,7 +49,7 @@ fn user(server: &RedisServer, commands: &[&str], channels: &str) -> String {
 #[tokio::test]
 async fn a_user_with_the_documented_rights_does_everything() {
     let server = RedisServer::start();
-    let url = user(&server, &COMMANDS, "&oncely:changed:*");
+    let url = user(&server, &COMMANDS, &CHANNELS);
     let (store, warnings) = listening(RedisStore::connect(&url)).await;
     let store = store.unwrap();
     assert_eq!(warnings, Vec::<String>::new());
@@ -51,6 +59,14 @@ async fn a_user_with_the_documented_rights_does_everything() {
     met(&store, "key").await;
     assert_eq!(update(&store, &lease, complete(b"")).await, Updated::Applied);
     tokio::time::timeout(Duration::from_secs(2), changed).await.expect("news");
+
+    let lease = take(&store, &request("queue")).await;
+    let next = request("queue");
+    let called = store.wait(&next);
+    assert_eq!(update(&store, &lease, Update::Release).await, Updated::Applied);
+    tokio::time::timeout(Duration::from_secs(2), called).await.expect("a call");
+    take(&store, &next).await;
+
     let foreign = Key::lock("foreign", "key").unwrap();
     let answer = store.acquire(&[LeaseRequest::new(foreign, Duration::from_secs(1))]).await;
     assert_eq!(answer.expect_err("another namespace").kind(), StoreErrorKind::Unsupported);
@@ -62,7 +78,7 @@ async fn without_news_waiting_works_and_without_info_there_is_a_warning() {
     let without = |missing: &[&str]| -> Vec<&str> {
         COMMANDS.into_iter().filter(|command| !missing.contains(command)).collect()
     };
-    let url = user(&server, &without(&["info", "setrange", "publish", "subscribe"]), "");
+    let url = user(&server, &without(&["info", "setrange", "publish", "subscribe"]), &[]);
     let (store, warnings) = listening(RedisStore::connect(&url)).await;
     assert!(warnings.len() == 1 && warnings[0].contains("INFO"), "{warnings:?}");
     let store = store.unwrap();
@@ -74,7 +90,7 @@ async fn without_news_waiting_works_and_without_info_there_is_a_warning() {
     tokio::time::timeout(Duration::from_millis(100), changed).await.expect_err("no news");
 
     for missing in ["script|load", "evalsha", "set"] {
-        let url = user(&server, &without(&[missing]), "&*");
+        let url = user(&server, &without(&[missing]), &["&*"]);
         let error = match RedisStore::connect(&url).await {
             Ok(store) => store.acquire(&[request("new")]).await.expect_err(missing),
             Err(error) => error,
@@ -164,9 +180,10 @@ async fn a_full_server_is_unavailable_and_nothing_is_half_taken() {
 #[tokio::test]
 async fn urls_that_cannot_be_used_say_what_to_write() {
     let unsupported = [
-        ("rediss://localhost", "TLS"),
-        ("redis-cluster://localhost", "cluster"),
-        ("redis+cluster://localhost", "cluster"),
+        ("rediss://localhost/#insecure", "always verified"),
+        ("rediss://:hunter2@localhost?ca=/nowhere", "/nowhere"),
+        ("redis+cluster://:hunter2@localhost/1", "no databases"),
+        ("redis-cluster://a,b:port", "redis://HOST"),
         ("http://localhost", "redis://"),
         ("redis", "redis://"),
         ("redis://:hunter2@localhost/database", "redis://HOST"),
@@ -183,7 +200,7 @@ async fn urls_that_cannot_be_used_say_what_to_write() {
     Coordinator::connect(&server.url().replace("redis+unix", "unix")).await.expect("another");
     let error = Coordinator::connect("redis+unix:///nowhere/redis.sock").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::StoreUnavailable);
-    let error = Coordinator::connect("rediss://localhost").await.unwrap_err();
+    let error = Coordinator::connect("rediss://localhost/#insecure").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::StoreUnsupported);
 }
 

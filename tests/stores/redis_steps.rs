@@ -7,6 +7,7 @@ use oncely::store::{
     Acquired, Key, Lease, LeaseRequest, Occupant, RecordState, Store, StoredOutcome, Update,
     Updated,
 };
+use oncely_tests::redis::RedisServer;
 
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
@@ -58,4 +59,12 @@ pub(crate) fn outcome(occupant: Occupant) -> StoredOutcome {
         RecordState::Completed { outcome, .. } => outcome,
         _ => panic!("{occupant:?}"),
     }
+}
+
+/// How often the server was asked for this.
+pub(crate) fn calls(server: &RedisServer, command: &str) -> usize {
+    let stats: String = server.ask(&["INFO", "commandstats"]);
+    let prefix = format!("cmdstat_{command}:calls=");
+    let count = stats.lines().find_map(|line| line.strip_prefix(&prefix)?.split(',').next());
+    count.map_or(0, |count| count.parse().unwrap())
 }

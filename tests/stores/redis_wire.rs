@@ -5,6 +5,7 @@ use std::time::Duration;
 use oncely::store::{Store, StoreErrorKind, StoredOutcome, Update, Updated};
 use oncely_tests::proxy::Proxy;
 use oncely_tests::redis::RedisServer;
+use oncely_tests::soon;
 
 use crate::redis_steps::{complete, every_update, key, met, open, outcome, request, take, update};
 
@@ -100,4 +101,44 @@ async fn cuts_in_the_middle_of_everything_lose_nothing() {
             () = tokio::time::sleep(Duration::from_millis(7)) => proxy.cut(),
         }
     }
+}
+
+#[tokio::test]
+async fn a_key_that_was_handed_over_is_taken_although_the_answer_was_lost() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(&server.socket());
+    let (holder, waiter) = (open(&server.url()).await, open(&proxy.url()).await);
+    let lease = take(&holder, &request("key")).await;
+    let next = request("key");
+    let called = waiter.wait(&next);
+    met(&waiter, "key").await;
+    update(&holder, &lease, Update::Release).await;
+    soon(called).await;
+    proxy.lose_next_answer();
+    let error = waiter.acquire(std::slice::from_ref(&next)).await.expect_err("its answer was lost");
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+    // It was confirmed, so it is held for the whole lease, and by nobody else.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let held = met(&holder, "key").await;
+    let lease = take(&waiter, &next).await;
+    assert_eq!((lease.token, lease.attempt), (held.token, 1));
+}
+
+#[tokio::test]
+async fn a_place_whose_answer_was_lost_is_called_again() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(&server.socket());
+    let (holder, waiter) = (open(&server.url()).await, open(&proxy.url()).await);
+    let lease = take(&holder, &request("key")).await;
+    let next = request("key");
+    proxy.lose_next_answer();
+    // Neither the subscription nor the place is heard of: whoever waits looks again.
+    soon(waiter.wait(&next)).await;
+    assert_eq!(proxy.lost_answers(), 1);
+    met(&waiter, "key").await;
+    let called = waiter.wait(&next);
+    met(&waiter, "key").await;
+    update(&holder, &lease, Update::Release).await;
+    soon(called).await;
+    take(&waiter, &next).await;
 }

@@ -10,6 +10,7 @@ use oncely::store::memory::MemoryStore;
 use oncely::testing::{FaultyStore, Fixture as _};
 use oncely::{Coordinator, CoordinatorBuilder};
 
+use crate::cluster::ClusterFixture;
 use crate::mysql::MySqlFixture;
 use crate::postgres::PostgresFixture;
 use crate::redis::RedisFixture;
@@ -62,6 +63,13 @@ impl Fixture {
         Self { store, elsewhere, steady_lease: secs(2), _place: Some(Box::new(place)) }
     }
 
+    /// A cluster of Redis servers.
+    pub async fn redis_cluster() -> Self {
+        let cluster = ClusterFixture::new();
+        let (store, elsewhere) = (FaultyStore::new(cluster.store().await), cluster.store().await);
+        Self { store, elsewhere, steady_lease: secs(2), _place: Some(Box::new(cluster)) }
+    }
+
     /// The faults of this process's way to the store.
     pub fn store(&self) -> &FaultyStore {
         &self.store
@@ -111,6 +119,7 @@ macro_rules! for_every_store {
         $crate::on_a_store!(redis, (), $($name)+);
         $crate::on_a_store!(postgres, (), $($name)+);
         $crate::on_a_store!(mysql, (), $($name)+);
+        $crate::on_a_store!(redis_cluster, (), $($name)+);
     };
 }
 

@@ -1,6 +1,7 @@
 //! What the test suites share: fixtures and counters.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "tests may panic")]
 
+pub mod cluster;
 pub mod events;
 pub mod fixture;
 pub mod memory;
@@ -15,6 +16,7 @@ pub mod server;
 pub mod soon;
 pub mod sqlite;
 pub mod stage;
+pub mod tls;
 
 use std::time::Duration;
 

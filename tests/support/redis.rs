@@ -12,6 +12,8 @@ use oncely::testing::{Clock, Fixture};
 use redis::{Cmd, Connection, FromRedisValue, Value};
 use tempfile::TempDir;
 
+use crate::tls::{Authority, TlsServer};
+
 /// A `redis-server` that is killed when this is dropped. It listens on no port.
 #[derive(Debug)]
 pub struct RedisServer {
@@ -145,13 +147,26 @@ impl Drop for RedisServer {
 #[derive(Debug)]
 pub struct RedisFixture {
     server: RedisServer,
+    url: String,
     clock: Clock,
+    /// What the URL names; lives as long as the server.
+    _authority: Option<Authority>,
 }
 
 impl RedisFixture {
     /// A server without records.
     pub fn new() -> Self {
-        Self { server: RedisServer::start(), clock: Clock::default() }
+        let server = RedisServer::start();
+        Self { url: server.url(), server, clock: Clock::default(), _authority: None }
+    }
+
+    /// The same, reached with TLS.
+    pub fn over_tls() -> Self {
+        let authority = Authority::new();
+        let server = TlsServer::start(&authority, "127.0.0.1", false);
+        let url = server.url(&authority);
+        let server = server.into_server();
+        Self { url, server, clock: Clock::default(), _authority: Some(authority) }
     }
 }
 
@@ -164,8 +179,7 @@ impl Default for RedisFixture {
 impl Fixture for RedisFixture {
     fn store(&self) -> BoxFuture<'_, Arc<dyn Store>> {
         Box::pin(async {
-            let url = self.server.url();
-            let store = RedisStore::connect_with_clock(&url, self.clock.clone());
+            let store = RedisStore::connect_with_clock(&self.url, self.clock.clone());
             Arc::new(store.await.expect("a store in a new server")) as Arc<dyn Store>
         })
     }
@@ -176,19 +190,18 @@ impl Fixture for RedisFixture {
     }
 
     fn purge(&self) -> BoxFuture<'_, ()> {
-        // What the server would have deleted by itself in two days.
-        const LATER: i64 = 2 * 24 * 3600 * 1000;
-        Box::pin(async {
-            let mut connection = self.server.connect();
-            let keys: Vec<Vec<u8>> =
-                redis::cmd("KEYS").arg("*").query(&mut connection).expect("the keys");
-            for key in keys {
-                let left: i64 =
-                    redis::cmd("PTTL").arg(&key).query(&mut connection).expect("a time to live");
-                if (0..LATER).contains(&left) {
-                    redis::cmd("DEL").arg(&key).exec(&mut connection).expect("a deletion");
-                }
-            }
-        })
+        Box::pin(async { purge(&mut self.server.connect()) })
+    }
+}
+
+/// Deletes what the server would have deleted by itself in two days.
+pub(crate) fn purge(connection: &mut Connection) {
+    const LATER: i64 = 2 * 24 * 3600 * 1000;
+    let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query(connection).expect("the keys");
+    for key in keys {
+        let left: i64 = redis::cmd("PTTL").arg(&key).query(connection).expect("a time to live");
+        if (0..LATER).contains(&left) {
+            redis::cmd("DEL").arg(&key).exec(connection).expect("a deletion");
+        }
     }
 }

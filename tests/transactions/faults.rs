@@ -89,7 +89,8 @@ macro_rules! drops {
             let key = key.to_string();
             let lock = $oncely.lock(&key).wait(secs(20)).acquire().await.unwrap();
             lock.release().await.unwrap();
-            $oncely.lock(format!("tx {key}")).wait(secs(20)).acquire().await.unwrap();
+            let lock = $oncely.lock(format!("tx {key}")).wait(secs(20)).acquire().await.unwrap();
+            lock.release().await.unwrap();
             let call = $oncely.idempotent("call", &key).wait(secs(20));
             call.run(|_| async { Ok::<_, Error>(1) }).await.unwrap();
             let paid = payments::pay(&$oncely, &$pool, &key).await.unwrap();

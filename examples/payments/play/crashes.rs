@@ -52,28 +52,23 @@ impl Play {
             let refused = self.transfer(key, order_id).await?;
             let bank = self.happened(order_id).await?;
             self.report.step("the same again, to another server", &refused, bank);
-            let held = refused.status == 409 && refused.body["error"] == "interrupted";
+            let held = refused.status == 409 && refused.problem() == Some("interrupted");
             self.report.promise("an interrupted transfer is held", held);
             self.report.promise("a held transfer is not run", bank.transferred == reached);
 
-            self.resolved_by_an_operator(key, order_id, &refused).await?;
+            self.resolved_by_an_operator(key, order_id).await?;
         }
         Ok(())
     }
 
     /// A person looks at the ledger, and says whether the transfer that was refused stands.
-    async fn resolved_by_an_operator(
-        &mut self,
-        key: &str,
-        order_id: &str,
-        refused: &Answer,
-    ) -> anyhow::Result<()> {
+    async fn resolved_by_an_operator(&mut self, key: &str, order_id: &str) -> anyhow::Result<()> {
         let found = self.receipt_of(order_id).await?;
         let finding = match &found {
             Some(receipt) => format!("{} stands", receipt["id"].as_str().unwrap_or("it")),
             None => "it never happened".to_owned(),
         };
-        let resolution = json!({ "key": refused.body["key"], "receipt": found });
+        let resolution = json!({ "key": key, "receipt": found });
         let resolved = self.client.post(&self.url("/transfers/resolve"), None, &resolution).await?;
         let bank = self.happened(order_id).await?;
         self.report.step(format!("an operator looks: {finding}"), &resolved, bank);

@@ -68,8 +68,9 @@ pub(super) fn varies(
             problems.report(name, what, help);
         }
     }
-    let keys = [idempotent.key.given(), idempotent.scope.given()];
-    for (option, template) in keys.into_iter().flatten() {
+    // The scope may name what is skipped: who calls keeps calls apart, and the rest of what is known
+    // of the caller, such as the session, does not make a call another one.
+    if let Some((option, template)) = idempotent.key.given() {
         for skipped in idempotent.skip.value.iter().flatten() {
             let used = placeholders(template).any(|placeholder| match &placeholder.root {
                 Root::Argument(root) => *skipped == root.as_str(),

@@ -46,6 +46,8 @@ pub(crate) struct Plan {
     pub(crate) returns: Type,
     /// Whether that type depends on a parameter.
     pub(crate) is_generic: bool,
+    /// Whether outcomes are plain values, without the type being asked.
+    pub(crate) is_value: bool,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) coordinator: Option<Expr>,
     pub(crate) transaction: Option<Transaction>,
@@ -73,6 +75,11 @@ pub(crate) struct Once {
 /// A name that takes part in the fingerprint.
 pub(crate) struct Fingerprinted {
     pub(crate) name: Ident,
+    /// The type of its argument, which says what part it plays; none where there is only one part to
+    /// play, or where it cannot be spelt.
+    pub(crate) ty: Option<Type>,
+    /// Whether it is the whole argument, and not a part of its pattern.
+    pub(crate) is_whole: bool,
     /// Whether it is a reference already, to be passed as it is.
     pub(crate) is_reference: bool,
     /// Whether its type depends on a parameter.
@@ -132,9 +139,12 @@ pub(crate) fn check<'function>(
         None => Work::Exclusive(lock?),
     };
     let returns = returns?;
-    let is_generic =
-        generics::mentions_parameter(function, &returns) && !generics::is_opaque(&returns);
-    let plan = Plan { door, returns, is_generic, warnings, coordinator, transaction, work };
+    let is_opaque = generics::is_opaque(&returns);
+    let is_generic = generics::mentions_parameter(function, &returns) && !is_opaque;
+    // Of a type that is not known yet, everything may be true.
+    let is_value = is_opaque || generics::gives_plain(&returns);
+    let plan =
+        Plan { door, returns, is_generic, is_value, warnings, coordinator, transaction, work };
     problems.is_empty().then_some(Guarded { function, plan, _checked: Checked })
 }
 

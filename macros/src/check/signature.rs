@@ -5,7 +5,7 @@ use quote::ToTokens;
 use syn::{Expr, GenericArgument, Pat, PathArguments, Type};
 
 use super::Fingerprinted;
-use super::generics::{is_opaque, mentions_parameter};
+use super::generics::{is_opaque, is_plain, mentions_parameter};
 use crate::diagnostics::{Problems, instead};
 use crate::model::{Argument, Body, Function, Idempotent};
 use crate::parse::item::bare;
@@ -100,11 +100,14 @@ pub(super) fn arguments(function: &Function, idempotent: &Idempotent, problems: 
 /// What is fingerprinted: all arguments but `self`, the transaction and the skipped ones.
 pub(super) fn fingerprinted(function: &Function, idempotent: &Idempotent) -> Vec<Fingerprinted> {
     let counted = function.arguments.iter().flat_map(|argument| {
+        let is_whole = matches!(&argument.pattern, Pat::Ident(name) if name.subpat.is_none());
         let is_reference = matches!(argument.pattern, Pat::Ident(_))
             && matches!(bare(&argument.ty), Type::Reference(_));
         let names = argument.bindings.iter().filter(|name| !is_left_out(name, idempotent));
         names.map(move |name| Fingerprinted {
             name: name.clone(),
+            ty: (!is_opaque(&argument.ty) && !is_plain(&argument.ty)).then(|| argument.ty.clone()),
+            is_whole,
             is_reference,
             is_generic: mentions_parameter(function, &argument.ty) || is_opaque(&argument.ty),
             conditions: argument.conditions.clone(),

@@ -73,7 +73,15 @@ fn once(door: &Door, function: &Function, once: &Once, lock: Option<&Exclusive>)
         }
         None => quote_spanned!(span=> ::core::option::Option::None),
     };
+    // Where nothing else tells one call from another, the arguments must; if they do not, that is
+    // said at the name of the function.
+    let only_arguments = once.key.is_none() && once.scope.is_none();
+    let varying = only_arguments.then_some(&function.signature.ident);
     let arguments = arguments(door, &once.arguments);
+    let varying = varying.map(|name| {
+        let varying = Ident::new("varying", span.located_at(name.span()));
+        quote_spanned!(span=> .#varying())
+    });
     let scope = once.scope.iter().map(|scope| {
         let pieces = pieces(door, scope);
         quote_spanned!(span=> .scoped(&#pieces))
@@ -88,8 +96,9 @@ fn once(door: &Door, function: &Function, once: &Once, lock: Option<&Exclusive>)
         quote_spanned!(span=> .with_lock(#lock))
     });
     quote_spanned! {span=>
+        #arguments
         #door::idempotent(&binding, #operation, #key)
-            #arguments
+            .arguments(arguments #varying)
             #(#scope)*
             #(#retention)*
             #limits
@@ -119,33 +128,36 @@ fn operation(door: &Door, function: &Function, operation: Option<&LitStr>) -> To
     }
 }
 
+/// One statement for each argument: a statement can be there or not by `#[cfg(…)]`, and a part of an
+/// expression cannot.
 fn arguments(door: &Door, arguments: &[Fingerprinted]) -> TokenStream {
     let span = Span::mixed_site();
-    let none = quote_spanned!(span=> #door::Arguments::new());
-    let with = arguments.iter().map(with);
-    let arguments = if arguments.iter().all(|argument| argument.conditions.is_empty()) {
-        quote_spanned!(span=> #none #(#with)*)
-    } else {
-        // A statement can be there or not; a part of an expression cannot.
-        let statements = arguments.iter().zip(with).map(|(argument, with)| {
-            let conditions = &argument.conditions;
-            quote_spanned!(span=> #(#conditions)* let arguments = arguments #with;)
-        });
-        quote_spanned!(span=> { let arguments = #none; #(#statements)* arguments })
-    };
-    quote_spanned!(span=> .arguments(#arguments))
+    let statements = arguments.iter().map(|argument| {
+        let conditions = &argument.conditions;
+        let added = added(door, argument);
+        quote_spanned!(span=> #(#conditions)* let arguments = #added;)
+    });
+    quote_spanned! {span=>
+        let arguments = #door::Arguments::new();
+        #(#statements)*
+    }
 }
 
 /// An argument that cannot be fingerprinted is underlined where it is declared.
-fn with(argument: &Fingerprinted) -> TokenStream {
+fn added(door: &Door, argument: &Fingerprinted) -> TokenStream {
     let span = Span::mixed_site();
     let name = &argument.name;
     let borrow = (!argument.is_reference).then(|| {
         let place = span.located_at(name.span());
         quote_spanned!(place=> &)
     });
-    let with = Ident::new(if argument.is_generic { "with_generic" } else { "with" }, span);
-    quote_spanned!(span=> .#with(#borrow #name))
+    let part = match &argument.ty {
+        Some(ty) if argument.is_whole => quote_spanned!(span=> Argument::<#ty>),
+        Some(ty) => quote_spanned!(span=> PartOf::<#ty>),
+        None => quote_spanned!(span=> Counted::<()>),
+    };
+    let add = Ident::new(if argument.is_generic { "add_generic" } else { "add" }, span);
+    quote_spanned!(span=> #door::#part::TYPE.#add(arguments, #borrow #name))
 }
 
 fn exclusive(door: &Door, lock: &Exclusive) -> TokenStream {

@@ -24,7 +24,7 @@ pub(crate) use key_part::key_part;
 ///     let call = { … };
 ///     ::oncely::__private::run_idempotent(
 ///         call,
-///         ::oncely::__private::replays::<Result<Receipt, Error>>(),
+///         ::oncely::__private::replays(…),
 ///         async move { body },
 ///     )
 ///     .await
@@ -125,7 +125,7 @@ fn runner(guarded: &Guarded<'_>, returns: &Type) -> (Ident, TokenStream) {
             ("run_lock", quote_spanned!(span=> #answers #skipping))
         }
         Work::Once(once, lock) => {
-            let answers = asked(guarded, one_of("replays", "replays_generic"), returns);
+            let answers = replays(guarded, one_of("replays", "replays_generic"), returns);
             let remembering = once.remember.as_ref().map(|remember| {
                 let errors = asked(guarded, one_of("errors", "errors_generic"), returns);
                 let only = remember.only.iter();
@@ -139,15 +139,33 @@ fn runner(guarded: &Guarded<'_>, returns: &Type) -> (Ident, TokenStream) {
     (Ident::new(runner, span), answers)
 }
 
-/// `name::<R>()`, standing from the first to the last token of the return type, so that what the
-/// type lacks is said there.
+/// What may be done with the return type, and how its outcomes are stored, which the type decides.
+/// All of it stands from the first to the last token of the type, so that what that lacks is said
+/// there, and once.
+fn replays(guarded: &Guarded<'_>, name: &str, returns: &Type) -> TokenStream {
+    let (first, last) = ends(returns);
+    let door = guarded.plan.door.at(first);
+    let of = Ident::new(if guarded.plan.is_value { "Value" } else { "Stored" }, first);
+    let nothing = parentheses(TokenStream::new(), last);
+    let returned = quote_spanned!(first=> #door::#of::<#returns>::TYPE.returned #nothing);
+    let name = Ident::new(name, first);
+    let returned = parentheses(returned, last);
+    quote_spanned!(first=> #door::#name #returned)
+}
+
+/// `name::<R>()`, standing where the return type stands.
 fn asked(guarded: &Guarded<'_>, name: &str, returns: &Type) -> TokenStream {
     let (first, last) = ends(returns);
     let name = Ident::new(name, first);
-    let mut nothing = Group::new(Delimiter::Parenthesis, TokenStream::new());
-    nothing.set_span(last);
+    let nothing = parentheses(TokenStream::new(), last);
     let door = guarded.plan.door.at(first);
     quote_spanned!(first=> #door::#name::<#returns> #nothing)
+}
+
+fn parentheses(around: TokenStream, place: Span) -> Group {
+    let mut group = Group::new(Delimiter::Parenthesis, around);
+    group.set_span(place);
+    group
 }
 
 fn ends(ty: &Type) -> (Span, Span) {

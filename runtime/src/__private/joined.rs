@@ -6,6 +6,7 @@ use std::fmt;
 use std::future::Future;
 
 use super::returns::{Replays, Returns};
+use super::run::{answer, prepared};
 use crate::coordinator::{Idempotent, Lock};
 use crate::joined::{Begun, Claimed, Joined};
 use crate::model::Failure;
@@ -44,8 +45,8 @@ pub async fn join_idempotent<R, T, E>(
 ) -> Next<R, JoinedCall<R, T, E>> {
     match call.join(&answers.outcomes, tx).await {
         Ok(Joined::Runs(claimed)) => Next::Run(JoinedCall { claimed, answers }),
-        Ok(Joined::Answers(outcome)) => Next::Answer(answers.returns.value(outcome.into_value())),
-        Err(failure) => Next::Answer(answers.returns.failure(failure)),
+        Ok(Joined::Answers(outcome)) => Next::Answer(answer(&answers.returns, Ok(outcome))),
+        Err(failure) => Next::Answer(answer(&answers.returns, Err(failure))),
     }
 }
 
@@ -57,11 +58,9 @@ impl<R, T, E> JoinedCall<R, T, E> {
 
     /// Writes the outcome into the transaction.
     pub async fn end(self, tx: &mut (dyn Joins + '_), ended: R) -> R {
-        let Replays { returns, outcomes } = self.answers;
-        match self.claimed.end(&outcomes, tx, returns.reader()(ended)).await.0 {
-            Ok(outcome) => returns.value(outcome.into_value()),
-            Err(failure) => returns.failure(failure),
-        }
+        let Replays { returns, outcomes, preparation } = self.answers;
+        let ended = prepared(returns.reader()(ended), preparation).await;
+        answer(&returns, self.claimed.end(&outcomes, tx, ended).await.0)
     }
 }
 
@@ -79,8 +78,8 @@ pub async fn begin_idempotent<P: Begins, R, T, E>(
 ) -> Next<R, BegunCall<P, R, T, E>> {
     match call.begin(&answers.outcomes, &pool).await {
         Ok(Joined::Runs(begun)) => Next::Run(BegunCall { begun, answers }),
-        Ok(Joined::Answers(outcome)) => Next::Answer(answers.returns.value(outcome.into_value())),
-        Err(failure) => Next::Answer(answers.returns.failure(failure)),
+        Ok(Joined::Answers(outcome)) => Next::Answer(answer(&answers.returns, Ok(outcome))),
+        Err(failure) => Next::Answer(answer(&answers.returns, Err(failure))),
     }
 }
 
@@ -104,11 +103,9 @@ impl<P: Begins, R, T, E> BegunCall<P, R, T, E> {
 
     /// Commits the body's effects with its outcome, or rolls them back.
     pub async fn commit(self, ended: R) -> R {
-        let Replays { returns, outcomes } = self.answers;
-        match self.begun.commit(&outcomes, returns.reader()(ended)).await {
-            Ok(outcome) => returns.value(outcome.into_value()),
-            Err(failure) => returns.failure(failure),
-        }
+        let Replays { returns, outcomes, preparation } = self.answers;
+        let ended = prepared(returns.reader()(ended), preparation).await;
+        answer(&returns, self.begun.commit(&outcomes, ended).await)
     }
 }
 

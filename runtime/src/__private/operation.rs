@@ -1,18 +1,44 @@
 //! The default name of an operation: module, type, function.
 
 use std::any::type_name;
+use std::cell::RefCell;
+use std::collections::HashMap;
 
 use crate::model::Operation;
 
 /// The operation of a function without a receiver. `H` is an item inside the function: its path
 /// tells the associated functions of two types in one module apart.
 pub fn operation<H>(module: &'static str, function: &'static str, _here: H) -> Operation {
-    Operation::named(name(module, function, type_name::<H>(), None))
+    remembered(module, function, type_name::<H>(), None)
 }
 
 /// The operation of a method that runs for a value of type `S`.
 pub fn method<S: ?Sized, H>(module: &'static str, function: &'static str, _here: H) -> Operation {
-    Operation::named(name(module, function, type_name::<H>(), Some(type_name::<S>())))
+    remembered(module, function, type_name::<H>(), Some(type_name::<S>()))
+}
+
+/// Where the literals stand that a name is made of: equal places hold equal text.
+type Places = [(usize, usize); 4];
+
+thread_local! {
+    /// One for each function, and for each set of types it is called with.
+    static NAMES: RefCell<HashMap<Places, Operation>> = RefCell::default();
+}
+
+/// The name is put together once for each thread, and not at every call.
+fn remembered(
+    module: &'static str,
+    function: &'static str,
+    here: &'static str,
+    this: Option<&'static str>,
+) -> Operation {
+    let texts = [module, function, here, this.unwrap_or_default()];
+    let places = texts.map(|text| (text.as_ptr() as usize, text.len()));
+    let new = || Operation::named(name(module, function, here, this));
+    // While a thread ends, nothing is remembered any more.
+    let known =
+        NAMES.try_with(|names| names.borrow_mut().entry(places).or_insert_with(new).clone());
+    known.unwrap_or_else(|_| new())
 }
 
 /// Puts the name together from the module and the function, which the language defines, and, of

@@ -6,11 +6,15 @@
 //! its `await`, and this way there is one, at the type the user wrote.
 
 use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::idempotency::{Codec, ErrorPolicy, Outcomes};
+use crate::idempotency::{
+    AsResponse, AsValue, Codec, ErrorPolicy, Outcomes, Preparation, ResponseShape, Storable,
+};
 use crate::model::{Error, ErrorKind, Failure};
 
 /// A `Result`, under whatever alias a function names it.
@@ -65,17 +69,6 @@ impl<E: From<Error>> FromOncely for E {
     }
 }
 
-/// A value that can be stored as an outcome and read back.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be stored, so a repeated call could not return it",
-    label = "its `Ok` type is not both `Serialize` and `DeserializeOwned`",
-    note = "derive `serde::Serialize` and `serde::Deserialize` for `{Self}`; what borrows cannot be read back"
-)]
-pub trait Storable: Serialize + DeserializeOwned {}
-
-#[diagnostic::do_not_recommend]
-impl<T: Serialize + DeserializeOwned> Storable for T {}
-
 /// An error that can be an outcome.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be stored, so `remember_errors` could not replay it",
@@ -101,44 +94,6 @@ pub trait Skippable: Sized {
 impl<T> Skippable for Option<T> {
     fn skipped() -> Self {
         None
-    }
-}
-
-/// An argument that takes part in the fingerprint of its call.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot take part in the fingerprint of the call",
-    label = "this argument is not `Serialize`",
-    note = "derive `serde::Serialize` for `{Self}`, or leave the argument out with `skip(…)`"
-)]
-pub trait Fingerprintable: Serialize {}
-
-#[diagnostic::do_not_recommend]
-impl<T: Serialize + ?Sized> Fingerprintable for T {}
-
-/// The arguments of a call, each of which takes part in its fingerprint.
-#[derive(Debug, Default)]
-pub struct Arguments(crate::model::Arguments);
-
-impl Arguments {
-    /// No arguments yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// These arguments and one more.
-    pub fn with<T: Fingerprintable + ?Sized>(self, argument: &T) -> Self {
-        Self(self.0.with(argument))
-    }
-
-    /// The same for a type that depends on a parameter: the compiler then suggests its bound.
-    pub fn with_generic<T: Serialize + ?Sized>(self, argument: &T) -> Self {
-        self.with(argument)
-    }
-}
-
-impl From<Arguments> for crate::model::Arguments {
-    fn from(arguments: Arguments) -> Self {
-        arguments.0
     }
 }
 
@@ -198,7 +153,7 @@ impl<R, T, E> Returns<R, T, E> {
                 (self.from)(Ok(skipped()))
             }
             (Failure::Oncely(error), _) => (self.from)(Err((self.refuse)(error))),
-            (Failure::Body(error), _) => (self.from)(Err(error)),
+            (Failure::Body(error) | Failure::Replayed(error), _) => (self.from)(Err(error)),
         }
     }
 
@@ -212,23 +167,91 @@ impl<R, T, E> Returns<R, T, E> {
 pub struct Replays<R, T, E> {
     pub(super) returns: Returns<R, T, E>,
     pub(super) outcomes: Outcomes<T, E>,
+    pub(super) preparation: Option<Preparation<T>>,
 }
 
-/// The answers and outcomes of a function that returns `R`.
-pub fn replays<R>() -> Replays<R, R::Ok, R::Error>
+/// What a function returns, and by which way its outcomes are stored. Without bounds, so that both
+/// types are known where there are some.
+pub struct Returned<R, W>(PhantomData<fn(R, W)>);
+
+/// A function that returns `R`: `returned()` finds the way by which its outcomes are stored. A
+/// response is one whatever it is made of; the rest are values.
+pub struct Stored<R>(Value<R>);
+
+/// A function that returns no response.
+pub struct Value<R>(PhantomData<fn(R)>);
+
+impl<R> Stored<R> {
+    /// The one value of this type.
+    pub const TYPE: Self = Self(Value::TYPE);
+}
+
+impl<R> Value<R> {
+    /// The one value of this type.
+    pub const TYPE: Self = Self(PhantomData);
+}
+
+impl<R: IsResult<Ok: ResponseShape>> Stored<R> {
+    /// As a response.
+    pub fn returned(&self) -> Returned<R, AsResponse> {
+        Returned(PhantomData)
+    }
+}
+
+impl<R> Value<R> {
+    /// As a value.
+    pub fn returned(&self) -> Returned<R, AsValue> {
+        Returned(PhantomData)
+    }
+}
+
+impl<R> Deref for Stored<R> {
+    type Target = Value<R>;
+
+    fn deref(&self) -> &Value<R> {
+        &self.0
+    }
+}
+
+/// The answers and outcomes of a function.
+pub fn replays<R, W>(_: Returned<R, W>) -> Replays<R, R::Ok, R::Error>
 where
-    R: IsResult<Ok: Storable, Error: FromOncely>,
+    R: IsResult<Ok: Storable<W>, Error: FromOncely>,
 {
-    let outcomes = Outcomes { values: Codec::json(), errors: ErrorPolicy::Forget };
-    Replays { returns: returns::<R>(), outcomes }
+    let outcomes = Outcomes { values: R::Ok::codec(), errors: ErrorPolicy::Forget };
+    Replays { returns: returns::<R>(), outcomes, preparation: R::Ok::preparation() }
 }
 
 /// The same for an `R` that depends on a parameter: the compiler then suggests its bound.
-pub fn replays_generic<R>() -> Replays<R, R::Ok, R::Error>
+pub fn replays_generic<R, W>(_: Returned<R, W>) -> Replays<R, R::Ok, R::Error>
+where
+    R: StoredBy<W>,
+{
+    R::replays()
+}
+
+/// A `Result` that depends on a parameter, and is stored that way.
+pub trait StoredBy<Way>: IsResult {
+    /// Its answers and outcomes.
+    fn replays() -> Replays<Self, Self::Ok, Self::Error>;
+}
+
+impl<R> StoredBy<AsValue> for R
 where
     R: IsResult<Ok: Serialize + DeserializeOwned, Error: From<Error>>,
 {
-    replays::<R>()
+    fn replays() -> Replays<R, R::Ok, R::Error> {
+        replays(Returned::<R, AsValue>(PhantomData))
+    }
+}
+
+impl<R> StoredBy<AsResponse> for R
+where
+    R: IsResult<Ok: Storable<AsResponse>, Error: From<Error>>,
+{
+    fn replays() -> Replays<R, R::Ok, R::Error> {
+        replays(Returned::<R, AsResponse>(PhantomData))
+    }
 }
 
 impl<R, T, E> Replays<R, T, E> {
@@ -286,4 +309,4 @@ macro_rules! named_in_debug {
     )+};
 }
 
-named_in_debug!(Returns<R, T, E> Replays<R, T, E> Errors<E>);
+named_in_debug!(Returns<R, T, E> Replays<R, T, E> Errors<E> Stored<R> Value<R> Returned<R, W>);

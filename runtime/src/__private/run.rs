@@ -5,7 +5,8 @@ use std::pin::Pin;
 
 use super::returns::{Replays, Returns};
 use crate::coordinator::{Binding, Coordinator, Idempotent, Lock};
-use crate::model::{Operation, Piece, render};
+use crate::idempotency::{Outcome, Preparation};
+use crate::model::{Failure, Operation, Piece, render};
 
 /// The scoped coordinator, then the installed one.
 pub fn installed() -> Binding {
@@ -42,11 +43,9 @@ pub async fn run_idempotent<R, T, E>(
     answers: Replays<R, T, E>,
     body: impl Future<Output = R>,
 ) -> R {
-    let Replays { returns, outcomes } = answers;
-    match call.attempt(&outcomes, async |_| returns.reader()(body.await)).await {
-        Ok(outcome) => returns.value(outcome.into_value()),
-        Err(failure) => returns.failure(failure),
-    }
+    let Replays { returns, outcomes, preparation } = answers;
+    let body = async |_| prepared(returns.reader()(body.await), preparation).await;
+    answer(&returns, call.attempt(&outcomes, body).await)
 }
 
 /// As [`run_idempotent`], and the body goes on when the caller is dropped.
@@ -62,15 +61,37 @@ where
     T: Send + 'static,
     E: Send + 'static,
 {
-    let Replays { returns, outcomes } = answers;
+    let Replays { returns, outcomes, preparation } = answers;
     let read = returns.reader();
-    let ended = async move { read(body.await) };
-    Box::pin(async move {
-        match call.attempt_detached(outcomes, move |_| ended).await {
-            Ok(outcome) => returns.value(outcome.into_value()),
-            Err(failure) => returns.failure(failure),
-        }
-    })
+    let ended = async move { prepared(read(body.await), preparation).await };
+    Box::pin(async move { answer(&returns, call.attempt_detached(outcomes, move |_| ended).await) })
+}
+
+/// What the body gave, ready to be stored while the call still holds its key.
+pub(super) async fn prepared<T, E>(
+    ended: Result<T, E>,
+    preparation: Option<Preparation<T>>,
+) -> Result<T, E> {
+    match (ended, preparation) {
+        (Ok(value), Some(prepare)) => Ok(prepare(value).await),
+        (ended, _) => ended,
+    }
+}
+
+/// The outcome as the function names it.
+pub(super) fn answer<R, T, E>(
+    returns: &Returns<R, T, E>,
+    ended: Result<Outcome<T>, Failure<E>>,
+) -> R {
+    #[cfg(feature = "http")]
+    crate::http::note(match &ended {
+        Ok(outcome) => outcome.is_replayed(),
+        Err(failure) => matches!(failure, Failure::Replayed(_)),
+    });
+    match ended {
+        Ok(outcome) => returns.value(outcome.into_value()),
+        Err(failure) => returns.failure(failure),
+    }
 }
 
 /// Runs the body of a function while its locks are held.

@@ -5,22 +5,28 @@ use std::time::Duration;
 
 use super::Coordinator;
 use super::settings::FOREVER;
+use crate::idempotency::{Cache, ReplayCache};
 use crate::model::{Error, ErrorKind, MAX_NAMESPACE_BYTES};
 use crate::store::{self, Store};
 
-pub(super) const DEFAULT_NAMESPACE: &str = "oncely";
-pub(super) const DEFAULT_STORE_TIMEOUT: Duration = Duration::from_secs(5);
+const DEFAULT_NAMESPACE: &str = "oncely";
+const DEFAULT_STORE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Sets up a [`Coordinator`].
 #[derive(Clone, Debug)]
 pub struct CoordinatorBuilder {
-    namespace: String,
-    store_timeout: Duration,
+    pub(super) namespace: String,
+    pub(super) store_timeout: Duration,
+    replay_cache: Option<ReplayCache>,
 }
 
 impl Default for CoordinatorBuilder {
     fn default() -> Self {
-        Self { namespace: DEFAULT_NAMESPACE.to_owned(), store_timeout: DEFAULT_STORE_TIMEOUT }
+        Self {
+            namespace: DEFAULT_NAMESPACE.to_owned(),
+            store_timeout: DEFAULT_STORE_TIMEOUT,
+            replay_cache: None,
+        }
     }
 }
 
@@ -35,6 +41,13 @@ impl CoordinatorBuilder {
     /// How long a store may take to answer before it counts as unavailable; 5 seconds by default.
     pub fn store_timeout(mut self, limit: Duration) -> Self {
         self.store_timeout = limit.min(FOREVER);
+        self
+    }
+
+    /// Keeps outcomes at hand, from which repeated calls are answered without a round trip to the
+    /// store; without this every call asks the store.
+    pub fn replay_cache(mut self, cache: ReplayCache) -> Self {
+        self.replay_cache = Some(cache);
         self
     }
 
@@ -55,7 +68,7 @@ impl CoordinatorBuilder {
     /// [`InvalidConfiguration`](ErrorKind::InvalidConfiguration) for a setting that cannot work.
     pub fn build(self, store: impl Store) -> Result<Coordinator, Error> {
         self.check()?;
-        Ok(Coordinator::with(Arc::new(store), &self.namespace, self.store_timeout))
+        Ok(Coordinator::with(Arc::new(store), &self))
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -72,6 +85,11 @@ impl CoordinatorBuilder {
         if self.store_timeout.is_zero() {
             return wrong("a store that may take no time never answers; set a limit".to_owned());
         }
-        Ok(())
+        self.replay_cache.as_ref().map_or(Ok(()), ReplayCache::check)
+    }
+
+    /// The cache of a new coordinator.
+    pub(super) fn cache(&self) -> Option<Cache> {
+        self.replay_cache.map(Cache::new)
     }
 }

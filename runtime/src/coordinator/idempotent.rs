@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -12,12 +13,13 @@ use super::installed::{self, Binding};
 use super::lock::Lock;
 use super::settings::{FOREVER, Settings, wrong};
 use crate::idempotency::{
-    self, Codec, ForgetErrors, Outcome, Outcomes, RememberErrors, RememberErrorsIf, Remembering,
+    self, Claimed, Codec, ForgetErrors, Outcome, Outcomes, RememberErrors, RememberErrorsIf,
+    Remembering,
 };
-use crate::lease::{Call, Frame};
+use crate::lease::{Call, Claim, Downstream, Frame, Leases};
 use crate::model::{
     Arguments, Error, ErrorKind, Failure, Fingerprint, Key, LeaseRequest, OnInterrupted,
-    OnStoreError, Operation, Piece, render,
+    OnStoreError, Operation, Piece, StoredOutcome, render,
 };
 
 /// A call that is about to run once; from [`Coordinator::idempotent`].
@@ -28,8 +30,7 @@ use crate::model::{
 pub struct Idempotent<R = ForgetErrors> {
     binding: Binding,
     operation: Operation,
-    /// `None`: the fingerprint is the key.
-    key: Option<Result<String, Error>>,
+    name: Name,
     scope: Result<Option<String>, Error>,
     fingerprint: Result<Option<Fingerprint>, Error>,
     settings: Settings,
@@ -37,6 +38,15 @@ pub struct Idempotent<R = ForgetErrors> {
     on_interrupted: OnInterrupted,
     lock: Option<Lock>,
     errors: R,
+}
+
+/// What makes a call the same as another.
+#[derive(Debug)]
+enum Name {
+    Fingerprint,
+    Key(Result<String, Error>),
+    /// Nothing does: it is like no other.
+    Nothing,
 }
 
 impl Idempotent {
@@ -48,7 +58,7 @@ impl Idempotent {
         Self {
             binding,
             operation,
-            key,
+            name: key.map_or(Name::Fingerprint, Name::Key),
             scope: Ok(None),
             fingerprint: Ok(None),
             settings: Settings::default(),
@@ -79,8 +89,30 @@ impl Idempotent {
     where
         F: Future<Output = Result<T, E>>,
     {
+        if let Name::Nothing = self.name {
+            return self.run_unnamed(body).await;
+        }
         let (coordinator, plan) = self.into_plan()?;
-        idempotency::run(&coordinator.leases, &plan, outcomes, body).await
+        let (leases, cache) = (&coordinator.0.leases, coordinator.0.cache.as_ref());
+        idempotency::run(leases, cache, &plan, outcomes, body).await
+    }
+
+    /// Runs a call that has no key: nothing is stored, and only its lock is taken.
+    async fn run_unnamed<T, E, F>(
+        self,
+        body: impl FnOnce(Call) -> F,
+    ) -> Result<Outcome<T>, Failure<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        if let Some(lock) = self.lock {
+            return lock.attempt(body).await.map(Outcome::Executed);
+        }
+        let namespace = &self.binding.coordinator()?.0.namespace;
+        let key = Key::call(namespace, &self.operation, self.scope?.as_deref(), "no key")?;
+        let call = Call::unprotected(&self.operation, key, Downstream::PerHolder);
+        let ended = Frame::scope(call.clone(), None, body(call)).await;
+        ended.map(Outcome::Executed).map_err(Failure::Body)
     }
 
     pub(crate) async fn attempt_detached<T, E, F, B>(
@@ -94,16 +126,39 @@ impl Idempotent {
         F: Future<Output = Result<T, E>> + Send + 'static,
         B: FnOnce(Call) -> F + Send + 'static,
     {
-        let leases = self.binding.coordinator()?.leases.clone();
-        let call = async move { self.attempt(&outcomes, body).await };
-        let call = Frame::within(Frame::current(), installed::inherit(call));
-        match leases.detach(call)?.await {
-            Ok(outcome) => outcome,
-            Err(ended) if ended.is_panic() => resume_unwind(ended.into_panic()),
-            Err(_) => {
-                let message = "the runtime shut down while the call ran";
-                Err(Error::new(ErrorKind::ShuttingDown, message).into())
-            }
+        if let Name::Nothing = self.name {
+            let leases = self.binding.coordinator()?.0.leases.clone();
+            return detached(&leases, self.run_unnamed(body)).await;
+        }
+        let (coordinator, plan) = self.into_plan()?;
+        let (leases, cache) = (&coordinator.0.leases, coordinator.0.cache.as_ref());
+        // A replay needs no task: only a body has to come to its end.
+        let free = match idempotency::claim(leases, cache, &plan, &outcomes).await? {
+            Claimed::Replayed(outcome) => return Ok(outcome),
+            Claimed::Free(free) => free,
+        };
+        let keeper = coordinator.clone();
+        let call = async move { free.take(keeper.0.cache.as_ref(), &plan, &outcomes, body).await };
+        detached(leases, call).await
+    }
+}
+
+/// Runs `call` on a task of its own, in the frame and the scope of this one.
+async fn detached<T, E>(
+    leases: &Leases,
+    call: impl Future<Output = Result<Outcome<T>, Failure<E>>> + Send + 'static,
+) -> Result<Outcome<T>, Failure<E>>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    let call = Frame::within(Frame::current(), installed::inherit(call));
+    match leases.detach(call)?.await {
+        Ok(outcome) => outcome,
+        Err(ended) if ended.is_panic() => resume_unwind(ended.into_panic()),
+        Err(_) => {
+            let message = "the runtime shut down while the call ran";
+            Err(Error::new(ErrorKind::ShuttingDown, message).into())
         }
     }
 }
@@ -115,7 +170,7 @@ impl<R> Idempotent<R> {
             errors,
             binding: self.binding,
             operation: self.operation,
-            key: self.key,
+            name: self.name,
             scope: self.scope,
             fingerprint: self.fingerprint,
             settings: self.settings,
@@ -134,8 +189,13 @@ impl<R> Idempotent<R> {
 
     /// The fingerprint of all arguments.
     #[doc(hidden)]
-    pub fn arguments(self, arguments: impl Into<Arguments>) -> Self {
-        self.fingerprinted(arguments.into().finish())
+    pub fn arguments(mut self, arguments: impl Into<Arguments>) -> Self {
+        let mut arguments = arguments.into();
+        // A key that the attribute spells goes before one that an argument is.
+        if let (Name::Fingerprint, Some(key)) = (&self.name, arguments.take_name()) {
+            self.name = key.map_or(Name::Nothing, |key| Name::Key(Ok(key)));
+        }
+        self.fingerprinted(arguments.finish())
     }
 
     fn fingerprinted(mut self, fingerprint: Result<Fingerprint, Error>) -> Self {
@@ -260,7 +320,7 @@ impl<R> Idempotent<R> {
     /// [`StoreUnavailable`](ErrorKind::StoreUnavailable).
     pub async fn resolve_as_not_run(self) -> Result<bool, Error> {
         let (coordinator, plan) = self.into_plan()?;
-        idempotency::resolve(&coordinator.leases, &plan, None).await
+        idempotency::resolve(&coordinator.0.leases, &plan, None).await
     }
 
     /// Someone looked at what an interrupted call did, and decides that it stands: stores `value`
@@ -271,9 +331,17 @@ impl<R> Idempotent<R> {
     /// As [`resolve_as_not_run`](Self::resolve_as_not_run), and
     /// [`Unreadable`](ErrorKind::Unreadable) if `value` cannot be stored.
     pub async fn resolve_with<T: Serialize>(self, value: &T) -> Result<bool, Error> {
+        self.resolve_as(|key| idempotency::storable(key, value)).await
+    }
+
+    /// The same, whatever the outcome is stored as.
+    pub(crate) async fn resolve_as(
+        self,
+        outcome: impl FnOnce(&Key) -> Result<StoredOutcome, Error>,
+    ) -> Result<bool, Error> {
         let (coordinator, plan) = self.into_plan()?;
-        let outcome = idempotency::storable(&plan.key, value)?;
-        idempotency::resolve(&coordinator.leases, &plan, Some(outcome)).await
+        let outcome = outcome(&plan.key)?;
+        idempotency::resolve(&coordinator.0.leases, &plan, Some(outcome)).await
     }
 
     /// The call, and what its outcomes are.
@@ -287,37 +355,40 @@ impl<R> Idempotent<R> {
     }
 
     pub(super) fn into_plan(self) -> Result<(Coordinator, idempotency::Plan), Error> {
-        let coordinator = self.binding.coordinator()?.clone();
+        let coordinator = self.binding.into_coordinator()?;
         let mut settings = self.settings;
         let lease = settings.lease(self.retention)?;
         let fingerprint = self.fingerprint?;
-        let name = match self.key {
-            Some(key) => key?,
-            None => fingerprint
+        let name = match self.name {
+            Name::Key(key) => key?,
+            Name::Fingerprint | Name::Nothing => fingerprint
                 .map(|fingerprint| fingerprint.to_string())
                 .ok_or_else(|| wrong("a call needs a key or a fingerprint"))?,
         };
         let scope = self.scope?;
-        let key = Key::call(&coordinator.namespace, &self.operation, scope.as_deref(), &name)?;
+        let key = Key::call(&coordinator.0.namespace, &self.operation, scope.as_deref(), &name)?;
 
         let mut request = LeaseRequest::new(key.clone(), lease);
         request.fingerprint = fingerprint;
         request.on_interrupted = self.on_interrupted;
-        let mut claims = vec![settings.claim(request)];
+        let claim = settings.claim(request);
         let mut lock_wait = Duration::ZERO;
-        if let Some(lock) = self.lock {
-            lock_wait = lock.settings().wait;
-            // Unprotected only if both agreed to it.
-            if lock.settings().on_store_error == OnStoreError::Refuse {
-                settings.on_store_error = OnStoreError::Refuse;
+        let claims: Arc<[Claim]> = match self.lock {
+            None => Arc::new([claim]),
+            Some(lock) => {
+                lock_wait = lock.settings().wait;
+                // Unprotected only if both agreed to it.
+                if lock.settings().on_store_error == OnStoreError::Refuse {
+                    settings.on_store_error = OnStoreError::Refuse;
+                }
+                lock.beside(claim, &coordinator)?
             }
-            claims.extend(lock.into_claims(&coordinator)?);
-        }
+        };
         let plan = idempotency::Plan {
-            operation: self.operation.name().into_owned(),
+            operation: self.operation,
             key,
             fingerprint,
-            claims: claims.into(),
+            claims,
             retention: self.retention,
             wait: settings.wait,
             lock_wait,

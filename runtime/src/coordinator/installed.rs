@@ -24,11 +24,11 @@ impl Binding {
     }
 
     pub(super) fn coordinator(&self) -> Result<&Coordinator, Error> {
-        self.0.as_ref().ok_or_else(|| {
-            let message = "no coordinator is installed, so the call would run unprotected; call \
-                           `Coordinator::connect(url).await?.install()?` first";
-            Error::new(ErrorKind::NotInstalled, message)
-        })
+        self.0.as_ref().ok_or_else(not_installed)
+    }
+
+    pub(super) fn into_coordinator(self) -> Result<Coordinator, Error> {
+        self.0.ok_or_else(not_installed)
     }
 }
 
@@ -36,6 +36,12 @@ impl From<&Coordinator> for Binding {
     fn from(coordinator: &Coordinator) -> Self {
         Self(Some(coordinator.clone()))
     }
+}
+
+fn not_installed() -> Error {
+    let message = "no coordinator is installed, so the call would run unprotected; call \
+                   `Coordinator::connect(url).await?.install()?` first";
+    Error::new(ErrorKind::NotInstalled, message)
 }
 
 pub(super) fn install(coordinator: &Coordinator) -> Result<(), Error> {

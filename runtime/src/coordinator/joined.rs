@@ -119,7 +119,7 @@ impl Idempotent {
         tx: &mut dyn Joins,
     ) -> Result<Joined<Claimed, Outcome<T>>, Failure<E>> {
         let (coordinator, plan) = self.into_plan()?;
-        joined::join(&coordinator.leases, &plan, outcomes, tx).await
+        joined::join(&coordinator.0.leases, &plan, outcomes, tx).await
     }
 
     pub(crate) async fn begin<P: Begins, T, E>(
@@ -128,7 +128,7 @@ impl Idempotent {
         pool: &P,
     ) -> Result<Joined<Begun<P>, Outcome<T>>, Failure<E>> {
         let (coordinator, plan) = self.into_plan()?;
-        joined::begin(&coordinator.leases, &coordinator.gates, &plan, outcomes, pool).await
+        joined::begin(&coordinator.0.leases, &coordinator.0.gates, &plan, outcomes, pool).await
     }
 }
 
@@ -172,6 +172,6 @@ impl Lock {
 
     pub(crate) async fn join(self, tx: &mut dyn Joins) -> Result<Claimed, Error> {
         let (coordinator, plan) = self.into_plan()?;
-        joined::join_lock(&coordinator.leases, &plan, tx).await
+        joined::join_lock(&coordinator.0.leases, &plan, tx).await
     }
 }

@@ -1,6 +1,7 @@
 //! The builder behind `#[with_lock]`.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Coordinator;
@@ -97,7 +98,7 @@ impl Lock {
     /// the background.
     pub async fn acquire(self) -> Result<LockGuard, Error> {
         let (coordinator, plan) = self.into_plan()?;
-        let held = lock::acquire(&coordinator.leases, &plan).await?;
+        let held = lock::acquire(&coordinator.0.leases, &plan).await?;
         Ok(LockGuard::new(held, plan.key))
     }
 
@@ -109,40 +110,61 @@ impl Lock {
         F: Future<Output = Result<T, E>>,
     {
         let (coordinator, plan) = self.into_plan()?;
-        lock::run(&coordinator.leases, &plan, body).await
+        lock::run(&coordinator.0.leases, &plan, body).await
     }
 
     pub(super) fn into_plan(self) -> Result<(Coordinator, lock::Plan), Error> {
-        let coordinator = self.binding.coordinator()?.clone();
+        let coordinator = self.binding.into_coordinator()?;
         let settings = self.settings;
-        let claims = self.into_claims(&coordinator)?;
+        let claims = claims(&coordinator, settings, &self.keys?, None)?;
         let first = claims.first().ok_or_else(|| wrong("a lock needs at least one key"))?;
         let plan = lock::Plan {
             key: first.request.key.clone(),
-            claims: claims.into(),
+            claims,
             wait: settings.wait,
             on_store_error: settings.on_store_error,
         };
         Ok((coordinator, plan))
     }
 
-    /// One claim for each different key.
-    pub(super) fn into_claims(self, coordinator: &Coordinator) -> Result<Vec<Claim>, Error> {
+    /// The claim of the call that needs the lock, and those of its keys.
+    pub(super) fn beside(
+        self,
+        call: Claim,
+        coordinator: &Coordinator,
+    ) -> Result<Arc<[Claim]>, Error> {
         if !self.binding.coordinator()?.shares_store_with(coordinator) {
             return Err(wrong("a call and its lock need the same coordinator"));
         }
-        let lease = self.settings.lease(FOREVER)?;
-        let mut claims: Vec<Claim> = Vec::new();
-        for key in self.keys? {
-            let key = Key::lock(&coordinator.namespace, &key)?;
-            if claims.iter().all(|claim| claim.request.key != key) {
-                claims.push(self.settings.claim(LeaseRequest::new(key, lease)));
-            }
-        }
-        Ok(claims)
+        claims(coordinator, self.settings, &self.keys?, Some(call))
     }
 
     pub(super) fn settings(&self) -> Settings {
         self.settings
     }
+}
+
+/// The claim of the call, if there is one, and one for each different key.
+fn claims(
+    coordinator: &Coordinator,
+    settings: Settings,
+    keys: &[String],
+    call: Option<Claim>,
+) -> Result<Arc<[Claim]>, Error> {
+    let lease = settings.lease(FOREVER)?;
+    let claim = |key: &str| -> Result<Claim, Error> {
+        let key = Key::lock(&coordinator.0.namespace, key)?;
+        Ok(settings.claim(LeaseRequest::new(key, lease)))
+    };
+    if let ([key], None) = (keys, &call) {
+        return Ok(Arc::new([claim(key)?]));
+    }
+    let mut claims = Vec::from_iter(call);
+    for key in keys {
+        let claim = claim(key)?;
+        if claims.iter().all(|other| other.request.key != claim.request.key) {
+            claims.push(claim);
+        }
+    }
+    Ok(claims.into())
 }

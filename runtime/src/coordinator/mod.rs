@@ -20,9 +20,10 @@ pub use self::lock::Lock;
 pub use self::installed::Binding;
 
 use self::settings::FOREVER;
+use crate::idempotency::Cache;
 use crate::joined::Gates;
 use crate::lease::Leases;
-use crate::model::{Error, Key, Operation};
+use crate::model::{Error, Key, Operation, Unfingerprinted};
 use crate::store::Store;
 
 /// Protects calls through one store. Cheap to clone; clones share everything.
@@ -44,10 +45,13 @@ use crate::store::Store;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Coordinator {
+pub struct Coordinator(Arc<Inner>);
+
+struct Inner {
     leases: Arc<Leases>,
-    namespace: Arc<str>,
-    gates: Arc<Gates>,
+    namespace: Box<str>,
+    cache: Option<Cache>,
+    gates: Gates,
 }
 
 impl Coordinator {
@@ -69,7 +73,7 @@ impl Coordinator {
     /// A coordinator with the defaults, on a store of your own, or on one that is shared by an
     /// `Arc`.
     pub fn new(store: impl Store) -> Self {
-        Self::with(Arc::new(store), builder::DEFAULT_NAMESPACE, builder::DEFAULT_STORE_TIMEOUT)
+        Self::with(Arc::new(store), &CoordinatorBuilder::default())
     }
 
     /// Sets more than the store.
@@ -77,9 +81,13 @@ impl Coordinator {
         CoordinatorBuilder::default()
     }
 
-    fn with(store: Arc<dyn Store>, namespace: &str, store_timeout: Duration) -> Self {
-        let leases = Leases::new(store, store_timeout);
-        Self { leases, namespace: namespace.into(), gates: Arc::default() }
+    fn with(store: Arc<dyn Store>, builder: &CoordinatorBuilder) -> Self {
+        Self(Arc::new(Inner {
+            leases: Leases::new(store, builder.store_timeout),
+            namespace: builder.namespace.as_str().into(),
+            cache: builder.cache(),
+            gates: Gates::default(),
+        }))
     }
 
     /// Makes this the coordinator of every annotated function in the process that names no other.
@@ -116,23 +124,27 @@ impl Coordinator {
     }
 
     fn shares_store_with(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.leases, &other.leases)
+        Arc::ptr_eq(&self.0.leases, &other.0.leases)
     }
 
     /// Starts nothing new, lets what runs come to its end for at most `deadline`, then stops the
     /// rest at its next await and gives its keys back as interrupted.
     pub async fn shutdown(&self, deadline: Duration) -> Shutdown {
-        let (stopped, unreleased) = self.leases.close(deadline.min(FOREVER)).await;
+        let (stopped, unreleased) = self.0.leases.close(deadline.min(FOREVER)).await;
         let names = |keys: Vec<Key>| keys.iter().map(|key| key.name().to_owned()).collect();
         Shutdown { stopped: names(stopped), unreleased: names(unreleased) }
     }
 }
 
+/// Through whom a call is protected does not make it another call.
+impl Unfingerprinted for Coordinator {}
+
 impl fmt::Debug for Coordinator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Coordinator")
-            .field("namespace", &self.namespace)
-            .field("leases", &self.leases)
+            .field("namespace", &self.0.namespace)
+            .field("leases", &self.0.leases)
+            .field("cache", &self.0.cache)
             .finish()
     }
 }

@@ -128,6 +128,29 @@ impl<T: Serialize + DeserializeOwned> Codec<T> {
     }
 }
 
+#[cfg(feature = "http")]
+impl<T> Codec<T> {
+    /// The stored form of a value.
+    #[cfg(feature = "axum")]
+    pub(crate) fn encoded(&self, value: &T) -> Result<Arc<[u8]>, serde_json::Error> {
+        (self.encode)(value)
+    }
+
+    /// The value of a stored form.
+    #[cfg(feature = "axum")]
+    pub(crate) fn decoded(&self, stored: &[u8]) -> Result<T, serde_json::Error> {
+        (self.decode)(stored)
+    }
+
+    /// An encoding of its own.
+    pub(crate) fn new(
+        encode: fn(&T) -> Result<Arc<[u8]>, serde_json::Error>,
+        decode: fn(&[u8]) -> Result<T, serde_json::Error>,
+    ) -> Self {
+        Self { encode, decode }
+    }
+}
+
 impl<T> fmt::Debug for Codec<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Codec")
@@ -142,26 +165,33 @@ pub(crate) fn storable<T: Serialize>(key: &Key, value: &T) -> Result<StoredOutco
 }
 
 fn to_json<T: Serialize>(value: &T) -> Result<Arc<[u8]>, serde_json::Error> {
-    let mut payload = Limited(Vec::new());
+    let mut payload = Limited { bytes: Vec::with_capacity(USUAL_BYTES), has_null: false };
     serde_json::to_writer(&mut payload, value)?;
-    let has_null = payload.0.windows(4).any(|word| word == b"null");
-    if has_null && !survives_null(value) {
+    if payload.has_null && !survives_null(value) {
         let why = "JSON would bring back `Some(())`, `Some(None)` or a float that is not finite \
                    as `null`";
         return Err(<serde_json::Error as serde::ser::Error>::custom(why));
     }
-    Ok(payload.0.into())
+    Ok(payload.bytes.into())
 }
 
-/// A buffer that refuses to grow past the largest outcome that is stored.
-struct Limited(Vec<u8>);
+/// Room for most outcomes.
+const USUAL_BYTES: usize = 256;
+
+/// A buffer that refuses to grow past the largest outcome that is stored, and sees every `null`: it
+/// is written as one piece.
+struct Limited {
+    bytes: Vec<u8>,
+    has_null: bool,
+}
 
 impl Write for Limited {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0.len() + bytes.len() > MAX_OUTCOME_BYTES {
+        self.has_null |= bytes == b"null";
+        if self.bytes.len() + bytes.len() > MAX_OUTCOME_BYTES {
             return Err(io::Error::other("the outcome is larger than 1 MiB"));
         }
-        self.0.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 

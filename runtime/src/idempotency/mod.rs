@@ -1,32 +1,40 @@
 //! The idempotency protocol: claim or replay, run under the lease, complete.
 
+mod cache;
 mod codec;
 mod outcome;
 mod resolve;
+mod storable;
 
 use std::future::Future;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+pub(crate) use self::cache::Cache;
+use self::cache::Recorded;
+pub use self::cache::ReplayCache;
 pub(crate) use self::codec::Outcomes;
 pub(crate) use self::codec::storable;
 pub use self::codec::{Codec, ErrorPolicy, IsFinal};
 pub use self::outcome::{ForgetErrors, Outcome, RememberErrors, RememberErrorsIf, Remembering};
 pub(crate) use self::resolve::resolve;
+pub use self::storable::{AsResponse, AsValue, Preparation, ResponseShape, Storable};
+
+use tokio::time::Instant;
 
 use crate::lease::{
     Call, Claim, Downstream, Frame, Held, Leases, Lost, Settled, Taken, Turn, Waiting,
     report_unprotected,
 };
 use crate::model::{
-    Error, ErrorKind, Failure, Fingerprint, Key, Occupant, OnStoreError, RecordState, StoredOutcome,
+    Error, ErrorKind, Failure, Fingerprint, Key, Occupant, OnStoreError, Operation, RecordState,
 };
 
 /// One idempotent call, and the locks its body needs.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(crate) operation: String,
+    pub(crate) operation: Operation,
     pub(crate) key: Key,
     pub(crate) fingerprint: Option<Fingerprint>,
     /// The claim of `key` first, then the locks: a replay is found before any lock is looked at.
@@ -41,6 +49,7 @@ pub(crate) struct Plan {
 /// Runs `body` once, or replays what it gave.
 pub(crate) async fn run<T, E, F>(
     leases: &Arc<Leases>,
+    cache: Option<&Cache>,
     plan: &Plan,
     outcomes: &Outcomes<T, E>,
     body: impl FnOnce(Call) -> F,
@@ -48,40 +57,109 @@ pub(crate) async fn run<T, E, F>(
 where
     F: Future<Output = Result<T, E>>,
 {
+    match claim(leases, cache, plan, outcomes).await? {
+        Claimed::Replayed(outcome) => Ok(outcome),
+        Claimed::Free(free) => free.take(cache, plan, outcomes, body).await,
+    }
+}
+
+/// What became of a claim.
+pub(crate) enum Claimed<T> {
+    /// An earlier call has an outcome.
+    Replayed(Outcome<T>),
+    /// The body has to run.
+    Free(Free),
+}
+
+/// The way is free for a body.
+pub(crate) enum Free {
+    /// The key is held, and the locks are.
+    Held(Held),
+    /// The store is down, and the caller wants the body to run all the same.
+    Unprotected(Error),
+}
+
+/// Finds out whether the body has to run, and waits for a twin that runs it.
+///
+/// # Cancel safety
+/// Dropped, nothing stays in the store.
+pub(crate) async fn claim<T, E>(
+    leases: &Arc<Leases>,
+    cache: Option<&Cache>,
+    plan: &Plan,
+    outcomes: &Outcomes<T, E>,
+) -> Result<Claimed<T>, Failure<E>> {
+    if let Some(recorded) = cache.and_then(|cache| cache.find(&plan.key)) {
+        leases.check_open()?;
+        return plan.replay(outcomes, &recorded).map(Claimed::Replayed);
+    }
     let mut waiting = Waiting::new(leases, &plan.claims);
-    let mut answer = None;
+    let mut turn = waiting.begin(plan.wait).await;
     loop {
-        let occupant = match answer.take() {
-            Some(answer) => answer,
-            None => match leases.take(&plan.claims).await {
-                Ok(Taken::Held(held)) => {
-                    drop(waiting);
-                    return execute(held, plan, outcomes, body).await;
+        // Whoever got the answer from the store keeps it; `None` if that was another.
+        let mut asked = None;
+        let occupant = match turn {
+            Turn::Held(held) => return Ok(Claimed::Free(Free::Held(held))),
+            Turn::Answered(occupant) => occupant,
+            Turn::Ask => {
+                asked = cache.map(|cache| (cache, Instant::now()));
+                match leases.take(&plan.claims).await {
+                    Ok(Taken::Held(held)) => {
+                        return Ok(Claimed::Free(Free::Held(waiting.over(held))));
+                    }
+                    Ok(Taken::Occupied(occupant)) => {
+                        waiting.share(&occupant);
+                        occupant
+                    }
+                    Err(error) => {
+                        waiting.failed();
+                        if plan.runs_without(&error) {
+                            return Ok(Claimed::Free(Free::Unprotected(error)));
+                        }
+                        return Err(error.about(&plan.key).into());
+                    }
                 }
-                Ok(Taken::Occupied(occupant)) => {
-                    waiting.share(&occupant);
-                    occupant
-                }
-                Err(error) if plan.runs_without(&error) => {
-                    return unprotected(plan, &error, body).await;
-                }
-                Err(error) => return Err(error.about(&plan.key).into()),
-            },
+            }
         };
-        match plan.judge(occupant)? {
-            Verdict::Replay(outcome, at) => return replay(&plan.key, outcomes, &outcome, at),
-            Verdict::Wait(busy) => match waiting.next(&busy, plan.wait_for(&busy)).await {
-                Turn::Again => {}
-                Turn::Answered(occupant) => answer = Some(occupant),
-                Turn::TimedOut => return Err(plan.timed_out(&busy, waiting.waited()).into()),
-            },
+        let busy = match plan.judge(occupant)? {
+            Verdict::Replay(recorded, remaining) => {
+                if let Some((cache, asked)) = asked {
+                    cache.keep(&plan.key, recorded.clone(), asked, remaining);
+                }
+                return plan.replay(outcomes, &recorded).map(Claimed::Replayed);
+            }
+            Verdict::Wait(busy) => busy,
+        };
+        turn = match waiting.next(&busy, plan.wait_for(&busy)).await {
+            Some(turn) => turn,
+            None => return Err(plan.timed_out(&busy, waiting.waited()).into()),
+        };
+    }
+}
+
+impl Free {
+    /// Runs the body whose turn it is.
+    pub(crate) async fn take<T, E, F>(
+        self,
+        cache: Option<&Cache>,
+        plan: &Plan,
+        outcomes: &Outcomes<T, E>,
+        body: impl FnOnce(Call) -> F,
+    ) -> Result<Outcome<T>, Failure<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        match self {
+            Self::Held(held) => execute(held, cache, plan, outcomes, body).await,
+            Self::Unprotected(error) => unprotected(plan, &error, body).await,
         }
     }
 }
 
 /// What to do about an occupied key.
 pub(crate) enum Verdict {
-    Replay(StoredOutcome, SystemTime),
+    /// The record, and for how long it still replays.
+    Replay(Recorded, Duration),
     Wait(Occupant),
 }
 
@@ -91,27 +169,45 @@ impl Plan {
     }
 
     pub(crate) fn judge(&self, occupant: Occupant) -> Result<Verdict, Error> {
-        if self.is_own(&occupant) && self.is_another_call(&occupant) {
-            return Err(Error::key_reused(&occupant.key));
+        if self.is_own(&occupant) {
+            self.check_same_call(occupant.fingerprint.as_ref())?;
         }
         match occupant.state {
             RecordState::InProgress { .. } if Frame::holds(&occupant) => {
                 Err(Error::would_deadlock(&occupant.key))
             }
             RecordState::InProgress { .. } => Ok(Verdict::Wait(occupant)),
-            RecordState::Completed { outcome, age } => {
+            RecordState::Completed { outcome, age, remaining } if occupant.key == self.key => {
                 let now = SystemTime::now();
-                Ok(Verdict::Replay(outcome, now.checked_sub(age).unwrap_or(now)))
+                let at = now.checked_sub(age).unwrap_or(now);
+                let recorded = Recorded { fingerprint: occupant.fingerprint, outcome, at };
+                Ok(Verdict::Replay(recorded, remaining))
             }
+            RecordState::Completed { .. } => Err(Error::not_a_lock(&occupant.key)),
             RecordState::Interrupted => Err(Error::interrupted(&occupant.key)),
         }
     }
 
     /// Fingerprints of different algorithms cannot be compared; neither can one with none.
-    fn is_another_call(&self, occupant: &Occupant) -> bool {
-        match (&self.fingerprint, &occupant.fingerprint) {
-            (Some(ours), Some(theirs)) => ours.version() == theirs.version() && ours != theirs,
-            (None, _) | (_, None) => false,
+    fn check_same_call(&self, recorded: Option<&Fingerprint>) -> Result<(), Error> {
+        match (&self.fingerprint, recorded) {
+            (Some(ours), Some(theirs)) if ours.version() == theirs.version() && ours != theirs => {
+                Err(Error::key_reused(&self.key))
+            }
+            (None | Some(_), _) => Ok(()),
+        }
+    }
+
+    /// Answers with what an earlier call gave, if that was the same call.
+    pub(crate) fn replay<T, E>(
+        &self,
+        outcomes: &Outcomes<T, E>,
+        recorded: &Recorded,
+    ) -> Result<Outcome<T>, Failure<E>> {
+        self.check_same_call(recorded.fingerprint.as_ref())?;
+        match outcomes.recalled(&self.key, &recorded.outcome)? {
+            Ok(value) => Ok(Outcome::Replayed { value, at: recorded.at }),
+            Err(error) => Err(Failure::Replayed(error)),
         }
     }
 
@@ -135,6 +231,7 @@ impl Plan {
 /// Runs the body under its leases and tells the store how it ended.
 async fn execute<T, E, F>(
     mut held: Held,
+    cache: Option<&Cache>,
     plan: &Plan,
     outcomes: &Outcomes<T, E>,
     body: impl FnOnce(Call) -> F,
@@ -149,7 +246,17 @@ where
     };
     let (outcome, panic) = outcomes.stored(&plan.key, &ended);
     let settled = match outcome {
-        Some(outcome) => held.complete(outcome, plan.fingerprint, plan.retention).await,
+        Some(outcome) => {
+            // Counted from before the completion is sent: the store's retention ends later.
+            let known = cache.map(|cache| (cache, Instant::now(), outcome.clone()));
+            let settled = held.complete(outcome, plan.fingerprint, plan.retention).await;
+            if let (Some((cache, since, outcome)), Settled::Applied) = (known, &settled) {
+                let (fingerprint, at) = (plan.fingerprint, SystemTime::now());
+                let recorded = Recorded { fingerprint, outcome, at };
+                cache.keep(&plan.key, recorded, since, plan.retention);
+            }
+            settled
+        }
         None => held.release().await,
     };
     if let Some(panic) = panic {
@@ -166,19 +273,6 @@ where
     }
 }
 
-/// Answers with what an earlier call gave.
-fn replay<T, E>(
-    key: &Key,
-    outcomes: &Outcomes<T, E>,
-    outcome: &StoredOutcome,
-    at: SystemTime,
-) -> Result<Outcome<T>, Failure<E>> {
-    match outcomes.recalled(key, outcome)? {
-        Ok(value) => Ok(Outcome::Replayed { value, at }),
-        Err(error) => Err(Failure::Body(error)),
-    }
-}
-
 /// Runs the body although the store is down: its caller asked for that.
 async fn unprotected<T, E, F>(
     plan: &Plan,
@@ -190,6 +284,6 @@ where
 {
     report_unprotected(&plan.key, error);
     let call = Call::unprotected(&plan.operation, plan.key.clone(), Downstream::PerCall);
-    let ended = Frame::scope(call.clone(), Vec::new(), body(call)).await;
+    let ended = Frame::scope(call.clone(), None, body(call)).await;
     ended.map(Outcome::Executed).map_err(Failure::Body)
 }

@@ -6,7 +6,7 @@ mod fence;
 
 use std::future::Future;
 use std::panic::resume_unwind;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -18,12 +18,12 @@ use self::claim::{Granted, claim, claim_locks};
 use crate::idempotency::{self, Outcome, Outcomes, Verdict};
 use crate::lease::{Call, Downstream, Frame, Leases};
 use crate::lock;
-use crate::model::{Error, ErrorKind, Failure, Key, StoredOutcome, Token};
+use crate::model::{Error, ErrorKind, Failure, Operation, StoredOutcome};
 use crate::store::sql::{DatabaseId, Joins, Purpose};
 use crate::store::{Lease, Store, Updated};
 
 /// The name under which calls that only lock are reported.
-const LOCK: &str = "lock";
+const LOCK: Operation = Operation::fixed("lock");
 
 /// What a call that joins a transaction does next.
 pub(crate) enum Joined<R, T> {
@@ -40,7 +40,7 @@ pub(crate) struct Claimed {
     call: Call,
     /// The record that gets the outcome; none for a call that only locks.
     lease: Option<Lease>,
-    keys: Vec<(Key, Token)>,
+    leases: Vec<Lease>,
     retention: Duration,
     /// A place in the transaction to go back to if the body fails with an outcome.
     saved: bool,
@@ -79,8 +79,8 @@ pub(crate) async fn join<T, E>(
             Err(error) => return Err(error.about(&plan.key).into()),
         };
         match plan.judge(met)? {
-            Verdict::Replay(outcome, at) => {
-                return replay(plan, outcomes, &outcome, at).map(Joined::Answers);
+            Verdict::Replay(recorded, _) => {
+                return plan.replay(outcomes, &recorded).map(Joined::Answers);
             }
             Verdict::Wait(busy) => {
                 if !deadline.pause(&busy).await {
@@ -89,10 +89,10 @@ pub(crate) async fn join<T, E>(
             }
         }
     };
-    let mut keys = vec![(lease.key.clone(), lease.token)];
+    let mut all = vec![lease.clone()];
     let deadline = claim::Deadline::new(plan.lock_wait);
     match claim_locks(home, tx, locks, &deadline).await {
-        Ok(leases) => keys.extend(leases.into_iter().map(|lease| (lease.key, lease.token))),
+        Ok(locks) => all.extend(locks),
         Err(error) => {
             // The caller may go on with the transaction, and commit it without this call.
             let _ = tx.release(home, &lease).await;
@@ -109,7 +109,7 @@ pub(crate) async fn join<T, E>(
         home,
         call,
         lease: Some(lease),
-        keys,
+        leases: all,
         retention,
         saved,
         _running: running,
@@ -127,24 +127,11 @@ pub(crate) async fn join_lock(
     let leases = claim_locks(home, tx, &plan.claims, &deadline).await?;
     let first = leases.iter().find(|lease| lease.key == plan.key);
     let call = match first {
-        Some(lease) => Call::joined(LOCK, lease, Downstream::PerHolder),
+        Some(lease) => Call::joined(&LOCK, lease, Downstream::PerHolder),
         None => return Err(Error::new(ErrorKind::InvalidKey, "a lock needs a key")),
     };
-    let keys = leases.into_iter().map(|lease| (lease.key, lease.token)).collect();
     let retention = Duration::ZERO;
-    Ok(Claimed { home, call, lease: None, keys, retention, saved: false, _running: running })
-}
-
-fn replay<T, E>(
-    plan: &idempotency::Plan,
-    outcomes: &Outcomes<T, E>,
-    outcome: &StoredOutcome,
-    at: SystemTime,
-) -> Result<Outcome<T>, Failure<E>> {
-    match outcomes.recalled(&plan.key, outcome)? {
-        Ok(value) => Ok(Outcome::Replayed { value, at }),
-        Err(error) => Err(Failure::Body(error)),
-    }
+    Ok(Claimed { home, call, lease: None, leases, retention, saved: false, _running: running })
 }
 
 impl Claimed {
@@ -155,7 +142,7 @@ impl Claimed {
 
     /// Runs the body as this call.
     pub(crate) fn run<F: Future>(&self, body: F) -> impl Future<Output = F::Output> + use<F> {
-        Frame::scope(self.call(), self.keys.clone(), body)
+        Frame::scope_joined(self.call(), self.leases.clone(), body)
     }
 
     /// Writes the outcome into `tx`, or gives the key back in it. Says as well whether there is

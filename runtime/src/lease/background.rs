@@ -68,21 +68,21 @@ impl Background {
 }
 
 /// A future that, dropped half-way, goes on in the background.
-pub(super) struct Completing<T: Send + 'static> {
-    leases: Arc<Leases>,
+pub(super) struct Completing<'leases, T: Send + 'static> {
+    leases: &'leases Arc<Leases>,
     work: Option<BoxFuture<'static, T>>,
 }
 
-impl<T: Send + 'static> Completing<T> {
+impl<'leases, T: Send + 'static> Completing<'leases, T> {
     pub(super) fn new(
-        leases: &Arc<Leases>,
+        leases: &'leases Arc<Leases>,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Self {
-        Self { leases: Arc::clone(leases), work: Some(Box::pin(work)) }
+        Self { leases, work: Some(Box::pin(work)) }
     }
 }
 
-impl<T: Send + 'static> Future for Completing<T> {
+impl<T: Send + 'static> Future for Completing<'_, T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
@@ -93,7 +93,7 @@ impl<T: Send + 'static> Future for Completing<T> {
     }
 }
 
-impl<T: Send + 'static> Drop for Completing<T> {
+impl<T: Send + 'static> Drop for Completing<'_, T> {
     fn drop(&mut self) {
         if let Some(work) = self.work.take() {
             self.leases.background.spawn(async move { drop(work.await) });
@@ -101,7 +101,7 @@ impl<T: Send + 'static> Drop for Completing<T> {
     }
 }
 
-impl<T: Send + 'static> fmt::Debug for Completing<T> {
+impl<T: Send + 'static> fmt::Debug for Completing<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Completing").finish_non_exhaustive()
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use super::group::Group;
-use crate::model::{Key, Lease, Occupant, Token};
+use crate::model::{Key, Lease, Occupant, Operation};
 
 tokio::task_local! {
     static CURRENT: Arc<Frame>;
@@ -33,7 +33,7 @@ pub fn current() -> Option<Call> {
 pub struct Call(Arc<Inner>);
 
 struct Inner {
-    operation: String,
+    operation: Operation,
     key: Key,
     /// What makes the downstream keys of this holder its own.
     holder: Option<u64>,
@@ -60,14 +60,14 @@ pub(crate) enum Downstream {
 impl Call {
     /// A call whose body runs under `lease`.
     pub(crate) fn held(
-        operation: &str,
+        operation: &Operation,
         lease: &Lease,
         group: &Arc<Group>,
         downstream: Downstream,
     ) -> Self {
-        let token = lease.token.value();
+        let token = group.fencing_token(lease);
         Self(Arc::new(Inner {
-            operation: operation.to_owned(),
+            operation: operation.clone(),
             key: lease.key.clone(),
             holder: (downstream == Downstream::PerHolder).then_some(token),
             attempt: lease.attempt,
@@ -78,10 +78,10 @@ impl Call {
     }
 
     /// A call that holds `lease` until a transaction ends.
-    pub(crate) fn joined(operation: &str, lease: &Lease, downstream: Downstream) -> Self {
+    pub(crate) fn joined(operation: &Operation, lease: &Lease, downstream: Downstream) -> Self {
         let token = lease.token.value();
         Self(Arc::new(Inner {
-            operation: operation.to_owned(),
+            operation: operation.clone(),
             key: lease.key.clone(),
             holder: (downstream == Downstream::PerHolder).then_some(token),
             attempt: lease.attempt,
@@ -92,11 +92,11 @@ impl Call {
     }
 
     /// A call whose body runs without a lease, because the store is down.
-    pub(crate) fn unprotected(operation: &str, key: Key, downstream: Downstream) -> Self {
+    pub(crate) fn unprotected(operation: &Operation, key: Key, downstream: Downstream) -> Self {
         // Above every token, so that it names no holder that a store knows.
         let nobody_else = || fastrand::u64(1 << 53..);
         Self(Arc::new(Inner {
-            operation: operation.to_owned(),
+            operation: operation.clone(),
             key,
             holder: (downstream == Downstream::PerHolder).then(nobody_else),
             attempt: 1,
@@ -108,7 +108,7 @@ impl Call {
 
     /// The operation: the function's path unless it was named; `lock` for a call that only locks.
     pub fn operation(&self) -> &str {
-        &self.0.operation
+        self.0.operation.name()
     }
 
     /// The key as the caller rendered it; of several lock keys the first.
@@ -187,7 +187,7 @@ impl Call {
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call")
-            .field("operation", &self.0.operation)
+            .field("operation", &self.operation())
             .field("key", &self.key())
             .field("attempt", &self.0.attempt)
             .field("fencing_token", &self.0.token)
@@ -195,11 +195,13 @@ impl fmt::Debug for Call {
     }
 }
 
-/// A call and the calls around it, with the keys they hold.
+/// A call and the calls around it, with the leases they hold.
 #[derive(Debug)]
 pub(crate) struct Frame {
     call: Call,
-    keys: Vec<(Key, Token)>,
+    group: Option<Arc<Group>>,
+    /// What it holds until a transaction ends.
+    joined: Vec<Lease>,
     outer: Option<Arc<Frame>>,
 }
 
@@ -216,21 +218,43 @@ impl Frame {
     /// Only ancestors count. Two futures joined in one task are siblings, and the one may well wait
     /// for the other.
     pub(crate) fn holds(occupant: &Occupant) -> bool {
-        let innermost = Self::current();
-        let mut frames = std::iter::successors(innermost.as_ref(), |frame| frame.outer.as_ref());
-        let is_occupant =
-            |(key, token): &(Key, Token)| *token == occupant.token && *key == occupant.key;
-        frames.any(|frame| frame.keys.iter().any(is_occupant))
+        Self::any_lease(|lease| lease.token == occupant.token && lease.key == occupant.key)
     }
 
-    /// Runs `body` as `call`, which holds `keys`.
+    /// Whether a call around this point may be in the way of one that needs `key`.
+    pub(super) fn may_hold(key: &Key) -> bool {
+        Self::any_lease(|lease| lease.key == *key)
+    }
+
+    fn any_lease(is_meant: impl Fn(&Lease) -> bool) -> bool {
+        let innermost = Self::current();
+        let mut frames = std::iter::successors(innermost.as_ref(), |frame| frame.outer.as_ref());
+        frames.any(|frame| {
+            // A detached call outlives its caller, and what that one held is somebody else's then.
+            let group = frame.group.as_ref().filter(|group| !group.is_ending());
+            group.is_some_and(|group| group.leases().any(&is_meant))
+                || frame.joined.iter().any(&is_meant)
+        })
+    }
+
+    /// Runs `body` as `call`, under the leases of `group`.
     pub(crate) fn scope<F: Future>(
         call: Call,
-        keys: Vec<(Key, Token)>,
+        group: Option<Arc<Group>>,
         body: F,
     ) -> impl Future<Output = F::Output> {
         let outer = Self::current();
-        CURRENT.scope(Arc::new(Self { call, keys, outer }), body)
+        CURRENT.scope(Arc::new(Self { call, group, joined: Vec::new(), outer }), body)
+    }
+
+    /// Runs `body` as `call`, which holds `joined` until a transaction ends.
+    pub(crate) fn scope_joined<F: Future>(
+        call: Call,
+        joined: Vec<Lease>,
+        body: F,
+    ) -> impl Future<Output = F::Output> + use<F> {
+        let outer = Self::current();
+        CURRENT.scope(Arc::new(Self { call, group: None, joined, outer }), body)
     }
 
     /// Runs `work` where `frame` is the innermost one: a detached call is still its caller's.

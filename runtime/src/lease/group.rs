@@ -16,6 +16,8 @@ pub(crate) struct Group {
     members: Vec<Member>,
     /// When renewal stops.
     hold_until: Instant,
+    /// How many in this process had the leases before, without giving them back in between.
+    turn: u64,
     /// The shortest lease of the members: all are renewed together.
     lease: Duration,
     taken: Instant,
@@ -39,14 +41,38 @@ struct Member {
 impl Group {
     /// `leases` were granted for `claims`, by a request sent at `sent`.
     pub(super) fn new(leases: Vec<Lease>, claims: &[Claim], sent: Instant) -> Self {
-        let shortest = |of: fn(&Claim) -> Duration| claims.iter().map(of).min().unwrap_or_default();
-        let lease = shortest(|claim| claim.request.lease);
         let lengths = claims.iter().map(|claim| claim.request.lease);
         let members = leases.into_iter().zip(lengths);
-        let group = Self {
-            members: members.map(|(lease, length)| Member { lease, length }).collect(),
-            hold_until: sent + shortest(|claim| claim.max_hold),
-            lease,
+        let members = members.map(|(lease, length)| Member { lease, length }).collect();
+        let max_hold = claims.iter().map(|claim| claim.max_hold).min().unwrap_or_default();
+        Self::trusting(members, sent, sent + max_hold, 0)
+    }
+
+    /// The same lease for the next holder, who wants it for `claim`; `None` if that is not the
+    /// same to the store, and to whoever would follow if this process died.
+    ///
+    /// A renewal by the holder before that arrives late is one of full length, so it takes nothing
+    /// away.
+    pub(super) fn handed_to(&self, claim: &Claim) -> Option<Self> {
+        let now = Instant::now();
+        let [Member { lease, length }] = &self.members[..] else { return None };
+        let length = *length;
+        let as_fresh = lease.attempt == 1
+            && length == claim.request.lease
+            && self.hold_until.saturating_duration_since(now) >= length
+            && self.remaining() >= length / 2;
+        // As if granted when the store last heard of it.
+        let sent = self.trusted_until().checked_sub(length)? + margin(length);
+        let members = vec![Member { lease: lease.clone(), length }];
+        as_fresh.then(|| Self::trusting(members, sent, now + claim.max_hold, self.turn + 1))
+    }
+
+    fn trusting(members: Vec<Member>, sent: Instant, hold_until: Instant, turn: u64) -> Self {
+        let mut group = Self {
+            lease: members.iter().map(|member| member.length).min().unwrap_or_default(),
+            members,
+            hold_until,
+            turn,
             taken: sent,
             trusted: AtomicU64::new(0),
             started: AtomicBool::new(false),
@@ -54,9 +80,14 @@ impl Group {
             ending: AtomicBool::new(false),
             lost: Notify::new(),
         };
-        let trusted = group.trust_from(sent);
-        group.trusted.store(trusted, Ordering::Release);
+        *group.trusted.get_mut() = group.trust_from(sent);
         group
+    }
+
+    /// The token of `lease` for the resource that checks it: each holder has its own, also those
+    /// who share a lease of the store, which leaves room for them.
+    pub(crate) fn fencing_token(&self, lease: &Lease) -> u64 {
+        lease.token.value() + self.turn
     }
 
     pub(crate) fn leases(&self) -> impl Iterator<Item = &Lease> {
@@ -167,6 +198,11 @@ impl Group {
         self.handed_out.store(true, Ordering::Release);
     }
 
+    /// Whether the keys come back as if nothing had happened under them.
+    pub(super) fn is_clean(&self) -> bool {
+        self.given_back().all(|(_, update)| matches!(update, Update::Release))
+    }
+
     /// What to tell the store when the call ends without an outcome of its own.
     ///
     /// What was taken over from a call that stopped half-way stays half-way, also if this one has
@@ -180,11 +216,14 @@ impl Group {
         })
     }
 
-    /// The lease less a margin for clocks that do not run alike: 1 % and 2 ms, as Redlock has it.
+    /// The lease from `sent` less a margin for clocks that do not run alike: 1 % and 2 ms, as Redlock has it.
     fn trust_from(&self, sent: Instant) -> u64 {
         let until = (sent + self.lease).min(self.hold_until);
-        let margin = self.lease / 100 + Duration::from_millis(2);
-        let trusted = until.duration_since(self.taken).saturating_sub(margin);
+        let trusted = until.duration_since(self.taken).saturating_sub(margin(self.lease));
         u64::try_from(trusted.as_nanos()).unwrap_or(u64::MAX).max(1)
     }
+}
+
+fn margin(lease: Duration) -> Duration {
+    lease / 100 + Duration::from_millis(2)
 }

@@ -11,10 +11,11 @@ use tokio::time::{Instant, sleep};
 use super::background::Completing;
 use super::call::{Call, Downstream, Frame};
 use super::group::Group;
+use super::line::Lead;
 use super::report::{report_lost_record, report_unreleased};
 use super::take::Leases;
 use crate::model::{
-    Fingerprint, Key, Lease, Occupant, RecordState, StoredOutcome, Update, Updated,
+    Fingerprint, Key, Lease, Occupant, Operation, RecordState, StoredOutcome, Update, Updated,
 };
 use crate::store::{StoreError, StoreErrorKind};
 
@@ -33,6 +34,8 @@ pub(crate) struct Held {
     /// Learns what became of its record, also when nobody waits for that any more.
     call: Option<Call>,
     kept: Option<u64>,
+    /// Its place before all who wait for the key, passed on when the store knows of the end.
+    lead: Option<Lead>,
 }
 
 /// The leases were lost before the body came to its end.
@@ -54,7 +57,22 @@ impl Held {
     pub(super) fn new(leases: Arc<Leases>, group: Group) -> Self {
         let group = Arc::new(group);
         let kept = Some(leases.renewer.keep(&leases, Arc::clone(&group)));
-        Self { leases, group, call: None, kept }
+        Self { leases, group, call: None, kept, lead: None }
+    }
+
+    /// What the holder before handed over.
+    pub(super) fn handed(leases: Arc<Leases>, group: Arc<Group>, lead: Lead) -> Self {
+        let kept = Some(leases.renewer.keep(&leases, Arc::clone(&group)));
+        Self { leases, group, call: None, kept, lead: Some(lead) }
+    }
+
+    /// Has the lead before those who wait for one of its keys.
+    pub(super) fn leading(mut self, lead: Option<Lead>) -> Self {
+        if let Some(lead) = &lead {
+            lead.holds(&self.group, self.leases.spare_tokens);
+        }
+        self.lead = lead;
+        self
     }
 
     pub(crate) fn group(&self) -> &Arc<Group> {
@@ -62,7 +80,12 @@ impl Held {
     }
 
     /// The call that runs under the lease of `key`.
-    pub(crate) fn call(&mut self, operation: &str, key: &Key, downstream: Downstream) -> Call {
+    pub(crate) fn call(
+        &mut self,
+        operation: &Operation,
+        key: &Key,
+        downstream: Downstream,
+    ) -> Call {
         let call = match self.group.leases().find(|lease| lease.key == *key) {
             Some(lease) => Call::held(operation, lease, &self.group, downstream),
             None => Call::unprotected(operation, key.clone(), downstream),
@@ -77,9 +100,8 @@ impl Held {
         body: impl FnOnce(Call) -> F,
     ) -> Result<F::Output, Lost> {
         let group = &*self.group;
-        let keys = group.leases().map(|lease| (lease.key.clone(), lease.token)).collect();
         let body = async { body(call.clone()).await };
-        let mut body = pin!(Frame::scope(call.clone(), keys, body));
+        let mut body = pin!(Frame::scope(call.clone(), Some(Arc::clone(&self.group)), body));
         let mut told = pin!(group.told());
         poll_fn(|context| {
             // The clock is asked before each poll: after a pause of the process, the body must not
@@ -106,19 +128,45 @@ impl Held {
         let complete = Update::Complete { outcome: outcome.clone(), retention };
         let updates = self.updates(|first| if first { complete.clone() } else { Update::Release });
         let occupant = self.group.leases().next().map(|lease| {
-            let state = RecordState::Completed { outcome, age: Duration::ZERO };
+            let state =
+                RecordState::Completed { outcome, age: Duration::ZERO, remaining: retention };
             Occupant::new(lease.key.clone(), lease.token, fingerprint, state)
         });
         self.settle(updates, occupant).await
     }
 
-    /// Gives every key back, as if the body had not run.
+    /// Gives every key back, as if the body had not run, or hands a lock over to the next caller in
+    /// this process.
     ///
     /// # Cancel safety
     /// Dropped, it goes on in the background.
-    pub(crate) async fn release(self) -> Settled {
+    pub(crate) async fn release(mut self) -> Settled {
+        if self.hand_over() {
+            return Settled::Applied;
+        }
         let updates = self.updates(|_| Update::Release);
         self.settle(updates, None).await
+    }
+
+    /// Whether the next in line has the lock now.
+    fn hand_over(&mut self) -> bool {
+        let Some(lead) = &self.lead else { return false };
+        let handed = !self.leases.is_closing() && lead.hand_over(&self.leases, &self.group);
+        if handed {
+            self.forget();
+            self.group.end();
+            if let Some(call) = &self.call {
+                call.set_recorded(true);
+            }
+        }
+        handed
+    }
+
+    /// Ends renewal.
+    fn forget(&mut self) {
+        if let Some(id) = self.kept.take() {
+            self.leases.renewer.forget(id);
+        }
     }
 
     fn updates(&self, update: impl Fn(bool) -> Update) -> Vec<(Lease, Update)> {
@@ -131,7 +179,7 @@ impl Held {
         Completing::new(&leases, self.settle_owned(updates, outcome)).await
     }
 
-    /// Tries for the length of one lease, which is renewed meanwhile, or until the store says that
+    /// Tries for the length of one lease after the first failure, which is renewed meanwhile, or until the store says that
     /// trying again does not help: the caller waits for this. By law *successor-only* the last try
     /// may succeed although the lease has run out.
     async fn settle_owned(
@@ -140,7 +188,7 @@ impl Held {
         outcome: Option<Occupant>,
     ) -> Settled {
         self.group.end();
-        let give_up = Instant::now() + self.group.lease();
+        let mut give_up = None;
         let mut pause = FIRST_PAUSE;
         let settled = loop {
             match self.leases.send(&updates).await {
@@ -156,7 +204,7 @@ impl Held {
                 Err(error)
                     if error.kind() != StoreErrorKind::Unavailable
                         || self.group.is_lost()
-                        || Instant::now() >= give_up =>
+                        || is_over(&mut give_up, self.group.lease()) =>
                 {
                     break Settled::Unknown(error);
                 }
@@ -165,9 +213,7 @@ impl Held {
             sleep(pause.min(self.group.remaining())).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         };
-        if let Some(id) = self.kept.take() {
-            self.leases.renewer.forget(id);
-        }
+        self.forget();
         if let Some(call) = &self.call {
             call.set_recorded(matches!(settled, Settled::Applied));
         }
@@ -178,34 +224,47 @@ impl Held {
                 key => report_unreleased(key, error),
             }
         }
-        let keys = updates.iter().map(|(lease, _)| &lease.key);
-        match (&settled, outcome) {
-            (Settled::Applied, Some(outcome)) => {
-                self.leases.lines.answer(outcome);
-                keys.skip(1).for_each(|key| self.leases.lines.freed(key));
-            }
-            _ => keys.for_each(|key| self.leases.lines.freed(key)),
+        if let (Settled::Applied, Some(outcome)) = (&settled, outcome) {
+            self.leases.lines.answer(&outcome);
         }
+        tell_waiters(&self.leases, &updates, self.lead.take());
         settled
     }
 }
 
+/// The keys of `updates` are not held any more.
+fn tell_waiters(leases: &Leases, updates: &[(Lease, Update)], lead: Option<Lead>) {
+    let led = lead.as_ref().map(Lead::key);
+    let keys = updates.iter().map(|(lease, _)| &lease.key);
+    keys.filter(|key| Some(*key) != led).for_each(|key| leases.lines.freed(key));
+    // Dropped, it is the next one's.
+    drop(lead);
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
-        let Some(id) = self.kept.take() else { return };
+        if self.kept.is_none() || (self.group.is_clean() && self.hand_over()) {
+            return;
+        }
+        self.forget();
         if let Some(call) = &self.call {
             call.set_recorded(false);
         }
-        self.leases.renewer.forget(id);
         self.group.end();
         let updates: Vec<_> = self.group.given_back().collect();
-        let leases = Arc::clone(&self.leases);
+        let (leases, lead) = (Arc::clone(&self.leases), self.lead.take());
         let trusted_until = self.group.trusted_until();
         self.leases.background.spawn(async move {
             give_back(&leases, &updates, trusted_until).await;
-            updates.iter().for_each(|(lease, _)| leases.lines.freed(&lease.key));
+            tell_waiters(&leases, &updates, lead);
         });
     }
+}
+
+/// Whether so much time has gone since this was first asked.
+fn is_over(end: &mut Option<Instant>, within: Duration) -> bool {
+    let now = Instant::now();
+    now >= *end.get_or_insert(now + within)
 }
 
 /// Tries while the lease lasts, and a few times after; then the lease expires by itself.

@@ -1,123 +1,375 @@
-//! Who waits for which key in this process: one of them asks the store, for all.
+//! The line for each key in this process: one caller has the lead, the others wait behind it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::sync::{Notify, OwnedMutexGuard, watch};
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 
-use crate::model::{Key, Occupant};
+use super::group::Group;
+use super::hand_over::Offer;
+use super::take::{Claim, Leases};
+use crate::model::{Fingerprint, Key, Occupant};
 
-/// The lines of one coordinator, one for each key that somebody waits for.
-#[derive(Debug, Default)]
+/// How many locks share the keys between them; a power of two well above the cores of today.
+const SHARDS: usize = 64;
+/// How long those behind leave a lead that neither holds the key nor says when it will look again.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// How long a process may have a key to itself where the store keeps no order among processes, and
+/// for how long it then leaves it to others: a little longer than the longest pause of theirs.
+const MONOPOLY: Duration = Duration::from_secs(3);
+const COURTESY: Duration = Duration::from_millis(130);
+
+/// The lines of one coordinator, one for each key that somebody asks for, waits for or holds.
+///
+/// A line saves questions; it guards nothing, because the store alone decides who holds a key. So
+/// whoever waits here passes over a lead that lost its lease, or that does not come to an end.
+#[derive(Debug)]
 pub(crate) struct Lines {
-    lines: Mutex<HashMap<Key, Arc<Line>>>,
-    /// How many wait in all, so that giving back a key nobody waits for costs one load.
-    waiting: AtomicUsize,
+    shards: Box<[Mutex<HashMap<Key, Line>>]>,
+    hasher: RandomState,
+    /// Numbers leads and places; none is used twice, also not for another line of the same key.
+    numbers: AtomicU64,
 }
 
-/// Those who wait for one key, first come first served. Only the head asks the store.
-///
-/// A line orders those who found the key occupied; it guards nothing. A holder that dies, or a
-/// lease that expires, leaves nothing locked here.
 #[derive(Debug)]
 struct Line {
-    turn: Arc<tokio::sync::Mutex<()>>,
-    freed: Notify,
-    answer: watch::Sender<Option<Occupant>>,
+    /// The number of the lead that counts; one that was passed over has another.
+    lead: u64,
+    /// What the lead asks for: another call under the same key is not to wait for its answer.
+    fingerprint: Option<Fingerprint>,
+    /// The leases of the lead, once it holds the key.
+    holder: Option<Arc<Group>>,
+    /// Until when a lead that holds nothing is left alone.
+    due: Instant,
+    /// Since when this process has had the key whenever it asked.
+    monopoly_since: Option<Instant>,
+    /// How many more may have the key before it is given back, so that other processes have it too.
+    turns: u64,
+    /// Wakes a lead that waits for somebody else.
+    freed: Option<Arc<Notify>>,
+    /// Those behind, in their order.
+    waiters: BTreeMap<u64, Waiter>,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    fingerprint: Option<Fingerprint>,
+    /// What it would hold, if a lease of this one key is all it wants.
+    lock: Option<Claim>,
+    tell: oneshot::Sender<Told>,
+}
+
+/// What becomes of somebody who waits behind.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// It is its turn to ask the store.
+    Lead(Lead),
+    /// The key is handed over.
+    Lease(Offer),
+    /// The call for which the whole line waits has completed.
+    Answer(Occupant),
+    /// The lead is stuck: ask for yourself.
+    Alone,
+}
+
+/// Where a caller finds itself who comes to a line.
+#[derive(Debug)]
+pub(super) enum Entrance {
+    Lead(Lead),
+    Behind(Place),
+    /// It would wait for something else than those in the line.
+    Alone,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Self { shards, hasher: RandomState::new(), numbers: AtomicU64::new(0) }
+    }
 }
 
 impl Lines {
-    /// A place at the end of the line for `key`.
-    pub(super) fn join(self: &Arc<Self>, key: &Key) -> Place {
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        let line = Arc::clone(self.lines.lock().entry(key.clone()).or_default());
-        Place { lines: Arc::clone(self), key: key.clone(), line, turn: None }
+    fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// `key` may be free: wakes the head of its line.
+    fn shard(&self, key: &Key) -> MutexGuard<'_, HashMap<Key, Line>> {
+        self.shards[self.hasher.hash_one(key) as usize % SHARDS].lock()
+    }
+
+    /// Has the lead if there is no line for the key of `claim`, or stands in it if the line is for
+    /// the same thing and `may_wait`.
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        claims: &[Claim],
+        claim: &Claim,
+        may_wait: bool,
+    ) -> Entrance {
+        let mut lines = self.shard(&claim.request.key);
+        match lines.get_mut(&claim.request.key) {
+            None => {}
+            Some(line) if !may_wait || line.fingerprint != claim.request.fingerprint => {
+                return Entrance::Alone;
+            }
+            Some(line) if !line.is_stuck() => {
+                return Entrance::Behind(self.behind(line, claims, claim));
+            }
+            Some(_) => {}
+        }
+        Entrance::Lead(self.lead(&mut lines, claim))
+    }
+
+    /// Stands in the line for the key of `claim`, which somebody else holds, or has its lead.
+    pub(super) fn join(self: &Arc<Self>, claims: &[Claim], claim: &Claim) -> Entrance {
+        let mut lines = self.shard(&claim.request.key);
+        match lines.get_mut(&claim.request.key) {
+            Some(line) if !line.is_stuck() => Entrance::Behind(self.behind(line, claims, claim)),
+            _ => Entrance::Lead(self.lead(&mut lines, claim)),
+        }
+    }
+
+    /// The lead of a new line, or of one whose lead is stuck.
+    fn lead(self: &Arc<Self>, lines: &mut HashMap<Key, Line>, claim: &Claim) -> Lead {
+        let key = claim.request.key.clone();
+        let number = self.number();
+        let line = lines.entry(key.clone()).or_insert_with(Line::new);
+        line.pass_to(number, claim.request.fingerprint);
+        Lead { lines: Arc::clone(self), key, number }
+    }
+
+    fn behind(self: &Arc<Self>, line: &mut Line, claims: &[Claim], claim: &Claim) -> Place {
+        let (tell, told) = oneshot::channel();
+        let number = self.number();
+        let lock = match claims {
+            [only] if only.request.is_plain() => Some(only.clone()),
+            _ => None,
+        };
+        let waiter = Waiter { fingerprint: claim.request.fingerprint, lock, tell };
+        line.waiters.insert(number, waiter);
+        Place { lines: Arc::clone(self), key: claim.request.key.clone(), number, told }
+    }
+
+    /// `key` may be free, although its line's lead does not hold it.
     pub(super) fn freed(&self, key: &Key) {
-        if self.waiting.load(Ordering::SeqCst) == 0 {
-            return;
+        if let Some(line) = self.shard(key).get(key) {
+            line.wake_lead();
         }
-        if let Some(line) = self.lines.lock().get(key) {
-            line.freed.notify_one();
-        }
+    }
+
+    /// The leases of `group` are lost: whoever waits for its keys need not wait for its end.
+    pub(super) fn lost(self: &Arc<Self>, group: &Group) {
+        group.leases().for_each(|lease| self.pass_over(&lease.key));
     }
 
     /// The call for which a whole line waits has completed: everybody gets the answer.
-    pub(super) fn answer(&self, outcome: Occupant) {
-        if self.waiting.load(Ordering::SeqCst) == 0 {
-            return;
+    ///
+    /// Whoever comes later asks the store: the answer is final, but its retention ends.
+    pub(super) fn answer(&self, outcome: &Occupant) {
+        let mut lines = self.shard(&outcome.key);
+        let Some(line) = lines.get_mut(&outcome.key) else { return };
+        let waiters = std::mem::take(&mut line.waiters);
+        line.wake_lead();
+        drop(lines);
+        for waiter in waiters.into_values() {
+            let _ = waiter.tell.send(Told::Answer(outcome.clone()));
         }
-        // Whoever comes later asks the store: the answer is final, but its retention ends.
-        let line = self.lines.lock().remove(&outcome.key);
-        if let Some(line) = line {
-            line.answer.send_replace(Some(outcome));
+    }
+
+    /// Lets those behind go on if their lead holds nothing any more and does nothing about it.
+    fn pass_over(self: &Arc<Self>, key: &Key) {
+        let mut lines = self.shard(key);
+        let Some(line) = lines.get_mut(key).filter(|line| line.is_stuck()) else { return };
+        if line.holder.is_some() {
+            let Some((_, next)) = line.waiters.pop_first() else { return };
+            let lead = self.next_lead(line, key, &next);
+            drop(lines);
+            let _ = next.tell.send(Told::Lead(lead));
+        } else {
+            // The store is slow, or the lead's future is not polled: one after the other would be
+            // slower still.
+            let waiters = std::mem::take(&mut line.waiters);
+            drop(lines);
+            waiters.into_values().for_each(|waiter| drop(waiter.tell.send(Told::Alone)));
         }
+    }
+
+    fn next_lead(self: &Arc<Self>, line: &mut Line, key: &Key, next: &Waiter) -> Lead {
+        let number = self.number();
+        line.pass_to(number, next.fingerprint);
+        Lead { lines: Arc::clone(self), key: key.clone(), number }
     }
 }
 
-impl Default for Line {
-    fn default() -> Self {
-        Self { turn: Arc::default(), freed: Notify::new(), answer: watch::Sender::new(None) }
+impl Line {
+    fn new() -> Self {
+        Self {
+            lead: 0,
+            fingerprint: None,
+            holder: None,
+            due: Instant::now(),
+            monopoly_since: None,
+            turns: 0,
+            freed: None,
+            waiters: BTreeMap::new(),
+        }
+    }
+
+    /// Another has the lead from now on, and asks.
+    fn pass_to(&mut self, lead: u64, fingerprint: Option<Fingerprint>) {
+        self.lead = lead;
+        self.fingerprint = fingerprint;
+        self.holder = None;
+        self.turns = 0;
+        self.due = Instant::now() + PATIENCE;
+    }
+
+    fn wake_lead(&self) {
+        if let Some(freed) = &self.freed {
+            freed.notify_one();
+        }
+    }
+
+    fn is_stuck(&self) -> bool {
+        Instant::now() >= self.due()
+    }
+
+    fn due(&self) -> Instant {
+        self.holder.as_ref().map_or(self.due, |group| group.trusted_until())
     }
 }
 
-/// A place in a line, given up when dropped; the next one then comes to the head.
+/// The lead of a line: to ask the store, to wait for others, and to hold the key. Dropped, it is
+/// the next one's.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Lead {
     lines: Arc<Lines>,
     key: Key,
-    line: Arc<Line>,
-    turn: Option<OwnedMutexGuard<()>>,
+    number: u64,
 }
 
-impl Place {
+impl Lead {
     pub(super) fn key(&self) -> &Key {
         &self.key
     }
 
-    /// Resolves at the head of the line.
-    pub(super) async fn head(&mut self) {
-        if self.turn.is_none() {
-            self.turn = Some(Arc::clone(&self.line.turn).lock_owned().await);
-        }
+    /// What `change` makes of the line; nothing, if this lead was passed over.
+    fn with<T>(&self, change: impl FnOnce(&mut Line) -> T) -> Option<T> {
+        let mut lines = self.lines.shard(&self.key);
+        lines.get_mut(&self.key).filter(|line| line.lead == self.number).map(change)
     }
 
-    /// Resolves when the key may be free.
-    pub(super) async fn freed(&self) {
-        self.line.freed.notified().await;
+    /// It will look again at `next_look`. Resolves before that when somebody in this process gave
+    /// the key back; `None` if the lead was passed over.
+    pub(super) fn waits(&self, next_look: Instant) -> Option<Arc<Notify>> {
+        self.with(|line| {
+            line.due = next_look + PATIENCE;
+            line.monopoly_since = None;
+            Arc::clone(line.freed.get_or_insert_default())
+        })
     }
 
-    /// Resolves with the outcome that the whole line waits for.
-    pub(super) fn answered(&self) -> impl Future<Output = Occupant> + use<> {
-        let mut answer = self.line.answer.subscribe();
-        async move {
-            loop {
-                if let Some(occupant) = &*answer.borrow_and_update() {
-                    return occupant.clone();
-                }
-                if answer.changed().await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-            }
+    /// Sends everybody behind away, to ask for themselves.
+    pub(super) fn scatter(&self) {
+        let waiters = self.with(|line| std::mem::take(&mut line.waiters)).unwrap_or_default();
+        waiters.into_values().for_each(|waiter| drop(waiter.tell.send(Told::Alone)));
+    }
+
+    /// How long to leave the key to other processes before asking for it again.
+    pub(super) fn courtesy(&self) -> Option<Duration> {
+        self.with(|line| {
+            line.monopoly_since.filter(|since| since.elapsed() >= MONOPOLY)?;
+            line.monopoly_since = None;
+            line.due = Instant::now() + COURTESY + PATIENCE;
+            Some(COURTESY)
+        })?
+    }
+
+    /// It holds the key, and as many as wait behind it now may have it next, up to `spare`.
+    pub(super) fn holds(&self, group: &Arc<Group>, spare: u64) {
+        self.with(|line| {
+            line.holder = Some(Arc::clone(group));
+            line.monopoly_since.get_or_insert_with(Instant::now);
+            line.turns = (line.waiters.len() as u64).min(spare);
+        });
+    }
+
+    /// Hands the key over to the next in line, if that one wants a lease of just this length.
+    /// Whether somebody has it.
+    ///
+    /// The next holder needs no question to the store, which keeps the lease that it granted.
+    pub(super) fn hand_over(&self, leases: &Arc<Leases>, group: &Group) -> bool {
+        let mut lines = self.lines.shard(&self.key);
+        let Some(line) = lines.get_mut(&self.key).filter(|line| line.lead == self.number) else {
+            return false;
+        };
+        if line.turns == 0 {
+            return false;
         }
+        let Some(next) = line.waiters.first_entry() else { return false };
+        let Some(group) = next.get().lock.as_ref().and_then(|claim| group.handed_to(claim)) else {
+            return false;
+        };
+        let (group, next) = (Arc::new(group), next.remove());
+        let turns = line.turns - 1;
+        let lead = self.lines.next_lead(line, &self.key, &next);
+        line.holder = Some(Arc::clone(&group));
+        line.turns = turns;
+        drop(lines);
+        // Not taken, it is handed on or given back by its drop.
+        let _ = next.tell.send(Told::Lease(Offer::new(leases, group, lead)));
+        true
+    }
+}
+
+impl Drop for Lead {
+    fn drop(&mut self) {
+        let mut lines = self.lines.shard(&self.key);
+        let Some(line) = lines.get_mut(&self.key).filter(|line| line.lead == self.number) else {
+            return;
+        };
+        let Some((_, next)) = line.waiters.pop_first() else {
+            lines.remove(&self.key);
+            return;
+        };
+        let lead = self.lines.next_lead(line, &self.key, &next);
+        drop(lines);
+        // Not taken, it passes to the one after that by its drop.
+        let _ = next.tell.send(Told::Lead(lead));
+    }
+}
+
+/// A place behind the lead, given up when dropped. What arrives in that moment passes on.
+#[derive(Debug)]
+pub(super) struct Place {
+    lines: Arc<Lines>,
+    key: Key,
+    number: u64,
+    /// Resolves when something becomes of the place.
+    pub(super) told: oneshot::Receiver<Told>,
+}
+
+impl Place {
+    /// Until when to leave the lead alone.
+    pub(super) fn due(&self) -> Instant {
+        self.lines.shard(&self.key).get(&self.key).map_or_else(Instant::now, Line::due)
+    }
+
+    /// Makes those behind go on without a lead that is stuck.
+    pub(super) fn pass_over(&self) {
+        self.lines.pass_over(&self.key);
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.turn = None;
-        let mut lines = self.lines.lines.lock();
-        // The map's own reference and this one: nobody else stands here.
-        if Arc::strong_count(&self.line) == 2
-            && lines.get(&self.key).is_some_and(|line| Arc::ptr_eq(line, &self.line))
-        {
-            lines.remove(&self.key);
+        let mut lines = self.lines.shard(&self.key);
+        if let Some(line) = lines.get_mut(&self.key) {
+            line.waiters.remove(&self.number);
         }
-        drop(lines);
-        self.lines.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::background::{Background, Completing};
 use super::doubt::Doubts;
 use super::group::Group;
 use super::held::Held;
+use super::limit::within;
 use super::line::Lines;
 use super::renewer::Renewer;
 use crate::model::{
@@ -27,6 +28,10 @@ pub(crate) struct Leases {
     pub(super) renewer: Renewer,
     pub(super) background: Background,
     pub(super) doubts: Doubts,
+    /// How many may share one lease of the store, each with a token of its own.
+    pub(super) spare_tokens: u64,
+    /// Whether the store serves those who wait in their order, whatever their process.
+    pub(super) keeps_order: bool,
     store_timeout: Duration,
     closing: AtomicBool,
 }
@@ -47,6 +52,8 @@ pub(crate) enum Taken {
 impl Leases {
     pub(crate) fn new(store: Arc<dyn Store>, store_timeout: Duration) -> Arc<Self> {
         Arc::new(Self {
+            spare_tokens: store.spare_tokens(),
+            keeps_order: store.keeps_order(),
             store,
             lines: Arc::default(),
             renewer: Renewer::default(),
@@ -68,8 +75,8 @@ impl Leases {
         let _asking = self.background.token();
         self.check_open()?;
         let request = Arc::clone(self).request(Arc::clone(claims));
-        match timeout(self.store_timeout, Completing::new(self, request)).await {
-            Ok(answer) => {
+        match within(self.store_timeout, Completing::new(self, request)).await {
+            Some(answer) => {
                 let taken = answer?;
                 // What was granted too late, for us or for the lease, is given back by its drop.
                 self.check_open()?;
@@ -84,7 +91,7 @@ impl Leases {
                     taken => Ok(taken),
                 }
             }
-            Err(_) => Err(self.too_late().into()),
+            None => Err(self.too_late().into()),
         }
     }
 
@@ -101,8 +108,14 @@ impl Leases {
         &*self.store
     }
 
-    fn check_open(&self) -> Result<(), Error> {
-        if self.closing.load(Ordering::SeqCst) {
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
+    /// # Errors
+    /// [`ErrorKind::ShuttingDown`] once a shutdown has begun.
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
+        if self.is_closing() {
             return Err(Error::new(ErrorKind::ShuttingDown, "the coordinator is shutting down"));
         }
         Ok(())
@@ -134,10 +147,17 @@ impl Leases {
         claims: &[Claim],
         sent: Instant,
     ) -> Result<Taken, StoreError> {
-        let requests: Vec<_> = claims.iter().map(|claim| claim.request.clone()).collect();
+        let several: Vec<LeaseRequest>;
+        let requests = match claims {
+            [claim] => std::slice::from_ref(&claim.request),
+            _ => {
+                several = claims.iter().map(|claim| claim.request.clone()).collect();
+                &several[..]
+            }
+        };
         let patience = requests.iter().map(|request| request.lease).max().unwrap_or_default();
-        let answer = timeout(patience.max(self.store_timeout), self.store.acquire(&requests));
-        Ok(match answer.await.unwrap_or_else(|_| Err(self.too_late()))? {
+        let answer = within(patience.max(self.store_timeout), self.store.acquire(requests));
+        Ok(match answer.await.unwrap_or_else(|| Err(self.too_late()))? {
             Acquired::Leases(leases) => {
                 let group = Group::new(leases, claims, sent);
                 Taken::Held(Held::new(Arc::clone(self), group))
@@ -151,13 +171,13 @@ impl Leases {
         &self,
         updates: &[(Lease, Update)],
     ) -> Result<Vec<Updated>, StoreError> {
-        match timeout(self.store_timeout, self.store.update(updates)).await {
-            Ok(Ok(answers)) if answers.len() == updates.len() => Ok(answers),
-            Ok(Ok(_)) => {
+        match within(self.store_timeout, self.store.update(updates)).await {
+            Some(Ok(answers)) if answers.len() == updates.len() => Ok(answers),
+            Some(Ok(_)) => {
                 Err(StoreError::new(StoreErrorKind::Corrupt, "the store answered another question"))
             }
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(self.too_late()),
+            Some(Err(error)) => Err(error),
+            None => Err(self.too_late()),
         }
     }
 

@@ -7,41 +7,43 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::line::Place;
+use super::call::Frame;
+use super::held::Held;
+use super::line::{Entrance, Lead, Place, Told};
 use super::take::{Claim, Leases};
 use crate::model::{Key, Occupant, RecordState};
 use crate::store::BoxFuture;
 
-/// The pauses between two looks where the store has no hint to give.
-const FIRST_PAUSE: Duration = Duration::from_millis(2);
-const LONGEST_PAUSE: Duration = Duration::from_millis(100);
-/// A lease is tried again this long after it should have expired.
-const PAST_EXPIRY: Duration = Duration::from_millis(1);
+/// The first and the longest pause between two looks where the store has no hint to give.
+const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(100)];
+/// The same where it has one: only a hint that was lost makes these matter.
+const PAUSES_BEHIND_A_HINT: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(500)];
+/// What should be over is looked at this long after.
+const PAST_THE_END: Duration = Duration::from_millis(1);
 
 /// One caller's wait, over as many looks as it takes.
 pub(crate) struct Waiting<'a> {
     leases: &'a Arc<Leases>,
     claims: &'a Arc<[Claim]>,
     since: Instant,
-    place: Option<Place>,
     hint: Option<Hint>,
-    pause: Duration,
+    looks: u32,
+    lead: Option<Lead>,
 }
 
-/// What to do after having waited.
+/// What to do next.
 pub(crate) enum Turn {
-    /// Ask the store again.
-    Again,
-    /// Somebody who asked for all of the line has the answer.
+    /// Ask the store.
+    Ask,
+    /// Nothing: whoever held all the keys has handed them over.
+    Held(Held),
+    /// Nothing: somebody who asked for all of the line has the answer.
     Answered(Occupant),
-    /// The time is up.
-    TimedOut,
 }
 
 impl<'a> Waiting<'a> {
     pub(crate) fn new(leases: &'a Arc<Leases>, claims: &'a Arc<[Claim]>) -> Self {
-        let since = Instant::now();
-        Self { leases, claims, since, place: None, hint: None, pause: FIRST_PAUSE }
+        Self { leases, claims, since: Instant::now(), hint: None, looks: 0, lead: None }
     }
 
     /// How long the caller has waited.
@@ -49,83 +51,163 @@ impl<'a> Waiting<'a> {
         self.since.elapsed()
     }
 
-    /// Tells an outcome to those who wait for it with this caller: one of them asks for all.
-    pub(crate) fn share(&self, occupant: &Occupant) {
-        let is_outcome = matches!(occupant.state, RecordState::Completed { .. });
-        if is_outcome && self.place.is_some() {
-            self.leases.lines.answer(occupant.clone());
-        }
-    }
-
-    /// Waits until it is worth asking again for the key that `occupant` keeps, for `wait` in all.
+    /// Comes to the store: at once, unless somebody in this process asks for the same thing or has
+    /// it. Past `wait` the store is asked in any case, because only it can tell what is there.
     ///
     /// # Cancel safety
     /// Dropped, the caller leaves the line and the next one moves up.
-    pub(crate) async fn next(&mut self, occupant: &Occupant, wait: Duration) -> Turn {
+    pub(crate) async fn begin(&mut self, wait: Duration) -> Turn {
+        let Some(first) = self.claims.first() else { return Turn::Ask };
+        // A caller that is in its own way must hear that from the store, and at once.
+        let may_wait = !wait.is_zero() && !Frame::may_hold(&first.request.key);
+        match self.leases.lines.enter(self.claims, first, may_wait) {
+            Entrance::Lead(lead) => self.lead = Some(lead),
+            Entrance::Behind(place) => {
+                return self.stand(place, self.since + wait).await.unwrap_or(Turn::Ask);
+            }
+            Entrance::Alone => {}
+        }
+        Turn::Ask
+    }
+
+    /// Tells an outcome to those who wait for it with this caller: one of them asks for all.
+    pub(crate) fn share(&self, occupant: &Occupant) {
+        let is_outcome = matches!(occupant.state, RecordState::Completed { .. });
+        if is_outcome && self.lead.is_some() {
+            self.leases.lines.answer(occupant);
+        }
+    }
+
+    /// The store could not tell: those behind ask for themselves, for one after the other would take
+    /// too long.
+    pub(crate) fn failed(&self) {
+        if let Some(lead) = &self.lead {
+            lead.scatter();
+        }
+    }
+
+    /// The wait is over: those behind wait for the end of `held` now.
+    pub(crate) fn over(mut self, held: Held) -> Held {
+        held.leading(self.lead.take())
+    }
+
+    /// Waits until it is worth asking again for the key that `occupant` keeps; `None` once the
+    /// caller has waited for `wait` in all.
+    ///
+    /// # Cancel safety
+    /// Dropped, the caller leaves the line and the next one moves up.
+    pub(crate) async fn next(&mut self, occupant: &Occupant, wait: Duration) -> Option<Turn> {
         let deadline = self.since + wait;
         if Instant::now() >= deadline {
-            return Turn::TimedOut;
+            return None;
         }
-        match &mut self.place {
-            Some(place) if *place.key() == occupant.key => self.look_out(occupant, deadline).await,
-            _ => self.line_up(&occupant.key, deadline).await,
+        if self.lead.as_ref().is_some_and(|lead| *lead.key() == occupant.key) {
+            return self.look_out(occupant, deadline).await;
+        }
+        // Whoever leads one line and waits in another could wait for itself.
+        (self.lead, self.hint, self.looks) = (None, None, 0);
+        let wanted = |claim: &&Claim| claim.request.key == occupant.key;
+        let Some(claim) = self.claims.iter().find(wanted) else { return Some(Turn::Ask) };
+        match self.leases.lines.join(self.claims, claim) {
+            Entrance::Lead(lead) => self.lead = Some(lead),
+            Entrance::Behind(place) => return self.stand(place, deadline).await,
+            Entrance::Alone => return Some(Turn::Ask),
+        }
+        self.look_out(occupant, deadline).await
+    }
+
+    /// Behind the lead: until the line moves, or the lead is stuck.
+    async fn stand(&mut self, mut place: Place, deadline: Instant) -> Option<Turn> {
+        loop {
+            let look = place.due() + PAST_THE_END;
+            tokio::select! {
+                biased;
+                told = &mut place.told => {
+                    let turn = self.told(told.unwrap_or(Told::Alone));
+                    return Some(self.after_others(turn, deadline).await);
+                }
+                () = sleep_until(look.min(deadline)) => {}
+            }
+            if Instant::now() >= deadline {
+                return None;
+            }
+            place.pass_over();
         }
     }
 
-    /// Comes to the head of the line, and asks again at once: what changed between the first look
-    /// and the subscription would otherwise be missed.
-    async fn line_up(&mut self, key: &Key, deadline: Instant) -> Turn {
-        self.hint = None;
-        self.pause = FIRST_PAUSE;
-        let place = self.place.insert(self.leases.lines.join(key));
-        let answered = place.answered();
-        tokio::select! {
-            biased;
-            occupant = answered => return Turn::Answered(occupant),
-            () = place.head() => {}
-            () = sleep_until(deadline) => return Turn::TimedOut,
+    /// Where the store keeps no order among processes, theirs comes now and then before ours.
+    async fn after_others(&mut self, turn: Turn, deadline: Instant) -> Turn {
+        if let (Turn::Ask, Some(lead), false) = (&turn, &self.lead, self.leases.keeps_order)
+            && let Some(pause) = lead.courtesy()
+        {
+            sleep_until(deadline.min(Instant::now() + pause)).await;
         }
-        self.hint = Some(Hint::subscribe(self.leases, self.claims, key).await);
-        Turn::Again
+        turn
     }
 
-    /// At the head of the line: waits for a hint, for the lease's end, or for the next look.
-    async fn look_out(&mut self, occupant: &Occupant, deadline: Instant) -> Turn {
-        if self.hint.as_ref().is_some_and(|hint| hint.fired) {
-            self.hint = Some(Hint::subscribe(self.leases, self.claims, &occupant.key).await);
-        }
-        let (Some(place), Some(hint)) = (&self.place, &mut self.hint) else {
-            return Turn::Again;
-        };
-        let mut pause = self.pause.mul_f64(0.75 + fastrand::f64() / 2.0);
-        if let RecordState::InProgress { remaining } = occupant.state {
-            pause = pause.min(remaining.saturating_add(PAST_EXPIRY));
-        }
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        let next_look = Instant::now() + pause;
-        tokio::select! {
-            biased;
-            occupant = place.answered() => return Turn::Answered(occupant),
-            () = place.freed() => {}
-            // One that is there at once says nothing, and would make this a loop without a pause.
-            () = hint.changed(), if !hint.fired => {}
-            () = sleep_until(next_look.min(deadline)) => {
-                if next_look >= deadline {
-                    return Turn::TimedOut;
+    fn told(&mut self, told: Told) -> Turn {
+        match told {
+            Told::Lead(lead) => self.lead = Some(lead),
+            Told::Answer(occupant) => return Turn::Answered(occupant),
+            Told::Alone => {}
+            Told::Lease(_) if self.leases.is_closing() => {}
+            Told::Lease(offer) => {
+                if let Some(held) = offer.take() {
+                    return Turn::Held(held);
                 }
             }
         }
-        if hint.fired {
-            self.hint = Some(Hint::subscribe(self.leases, self.claims, &occupant.key).await);
+        Turn::Ask
+    }
+
+    /// With the lead: waits for a hint, for the lease's end, or for the next look.
+    async fn look_out(&mut self, occupant: &Occupant, deadline: Instant) -> Option<Turn> {
+        let hint = match &mut self.hint {
+            Some(hint) => hint,
+            None => {
+                let hint = Hint::subscribe(self.leases, self.claims, &occupant.key).await;
+                let looks_itself = self.leases.keeps_order
+                    && matches!(&**self.claims, [only] if only.request.is_plain());
+                let hint = self.hint.insert(hint);
+                if !looks_itself || hint.fired {
+                    // What changed between the last look and the subscription would be missed.
+                    return Some(Turn::Ask);
+                }
+                hint
+            }
+        };
+        let [first, longest] = if hint.fired { PAUSES } else { PAUSES_BEHIND_A_HINT };
+        let pause = first.saturating_mul(1 << self.looks.min(16)).min(longest);
+        self.looks += 1;
+        let mut pause = pause.mul_f64(0.75 + fastrand::f64() / 2.0);
+        if let RecordState::InProgress { remaining } = occupant.state {
+            pause = pause.min(remaining.saturating_add(PAST_THE_END));
         }
-        Turn::Again
+        let next_look = Instant::now() + pause;
+        let Some(freed) = self.lead.as_ref().and_then(|lead| lead.waits(next_look)) else {
+            // Passed over: somebody else asks for all.
+            self.lead = None;
+            return Some(Turn::Ask);
+        };
+        tokio::select! {
+            biased;
+            () = freed.notified() => {}
+            // One that is there at once says nothing, and would make this a loop without a pause.
+            () = hint.changed(), if !hint.fired => self.hint = None,
+            () = sleep_until(next_look.min(deadline)) => {
+                if next_look >= deadline {
+                    return None;
+                }
+            }
+        }
+        Some(Turn::Ask)
     }
 }
 
 /// A subscription to the store's hint that outlives one look.
 struct Hint {
     changed: BoxFuture<'static, ()>,
-    /// It has come; it must not be waited for again.
+    /// It was there at once; it must not be waited for.
     fired: bool,
 }
 
@@ -146,6 +228,5 @@ impl Hint {
 
     async fn changed(&mut self) {
         self.changed.as_mut().await;
-        self.fired = true;
     }
 }

@@ -37,8 +37,9 @@ impl LockGuard {
 
     /// The token to hand to a resource that refuses older ones; of several keys, the first one's.
     pub fn fencing_token(&self) -> u64 {
-        let lease = self.held.group().leases().find(|lease| lease.key == self.key);
-        lease.map_or(0, |lease| lease.token.value())
+        let group = self.held.group();
+        let lease = group.leases().find(|lease| lease.key == self.key);
+        lease.map_or(0, |lease| group.fencing_token(lease))
     }
 
     /// How long the lease still lasts by the local clock, renewals not counted. Zero once lost.

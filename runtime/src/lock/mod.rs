@@ -12,10 +12,10 @@ use crate::lease::{
     Call, Claim, Downstream, Frame, Held, Leases, Lost, Settled, Taken, Turn, Waiting,
     report_unprotected,
 };
-use crate::model::{Error, ErrorKind, Failure, Key, OnStoreError, RecordState};
+use crate::model::{Error, ErrorKind, Failure, Key, OnStoreError, Operation, RecordState};
 
 /// The name under which calls that only lock are reported.
-const OPERATION: &str = "lock";
+const OPERATION: Operation = Operation::fixed("lock");
 
 /// Keys to hold together.
 #[derive(Debug)]
@@ -40,13 +40,13 @@ where
         Ok(held) => held,
         Err(error) if plan.runs_without(&error) => {
             report_unprotected(&plan.key, &error);
-            let call = Call::unprotected(OPERATION, plan.key.clone(), Downstream::PerHolder);
-            let ended = Frame::scope(call.clone(), Vec::new(), body(call)).await;
+            let call = Call::unprotected(&OPERATION, plan.key.clone(), Downstream::PerHolder);
+            let ended = Frame::scope(call.clone(), None, body(call)).await;
             return ended.map_err(Failure::Body);
         }
         Err(error) => return Err(error.into()),
     };
-    let call = held.call(OPERATION, &plan.key, Downstream::PerHolder);
+    let call = held.call(&OPERATION, &plan.key, Downstream::PerHolder);
     let ended = match held.run(&call, body).await {
         Ok(ended) => ended,
         Err(Lost) => return Err(Error::lease_lost(&plan.key).into()),
@@ -60,10 +60,19 @@ where
 /// Takes all keys, waiting for those that others hold.
 pub(crate) async fn acquire(leases: &Arc<Leases>, plan: &Plan) -> Result<Held, Error> {
     let mut waiting = Waiting::new(leases, &plan.claims);
+    let mut turn = waiting.begin(plan.wait).await;
     loop {
-        let busy = match leases.take(&plan.claims).await.map_err(|e| e.about(&plan.key))? {
-            Taken::Held(held) => return Ok(held),
-            Taken::Occupied(occupant) => occupant,
+        let busy = match turn {
+            Turn::Held(held) => return Ok(held),
+            Turn::Answered(occupant) => occupant,
+            Turn::Ask => match leases.take(&plan.claims).await {
+                Ok(Taken::Held(held)) => return Ok(waiting.over(held)),
+                Ok(Taken::Occupied(occupant)) => occupant,
+                Err(error) => {
+                    waiting.failed();
+                    return Err(error.about(&plan.key));
+                }
+            },
         };
         match busy.state {
             RecordState::InProgress { .. } if Frame::holds(&busy) => {
@@ -71,14 +80,13 @@ pub(crate) async fn acquire(leases: &Arc<Leases>, plan: &Plan) -> Result<Held, E
             }
             RecordState::InProgress { .. } => {}
             RecordState::Completed { .. } | RecordState::Interrupted => {
-                let why = "the record of this lock is not a lock's; is the namespace shared?";
-                return Err(Error::unreadable(&busy.key, why));
+                return Err(Error::not_a_lock(&busy.key));
             }
         }
-        match waiting.next(&busy, plan.wait).await {
-            Turn::Again | Turn::Answered(_) => {}
-            Turn::TimedOut => return Err(Error::lock_busy(&busy, waiting.waited())),
-        }
+        turn = match waiting.next(&busy, plan.wait).await {
+            Some(turn) => turn,
+            None => return Err(Error::lock_busy(&busy, waiting.waited())),
+        };
     }
 }
 

@@ -175,6 +175,12 @@ impl Error {
         Self::new(ErrorKind::Unreadable, why).about(key)
     }
 
+    /// A lock never completes.
+    pub(crate) fn not_a_lock(key: &Key) -> Self {
+        let why = "the record of this lock is not a lock's; is the namespace shared?";
+        Self::unreadable(key, why)
+    }
+
     pub(crate) fn would_deadlock(key: &Key) -> Self {
         let message = "the call waits for a key that it holds itself";
         Self::new(ErrorKind::WouldDeadlock, message).about(key)
@@ -190,6 +196,8 @@ const SHORTEST_RETRY: Duration = Duration::from_millis(50);
 pub(crate) enum Failure<E> {
     Oncely(Error),
     Body(E),
+    /// The body of an earlier call did, and that is its outcome.
+    Replayed(E),
 }
 
 impl<E> From<Error> for Failure<E> {
@@ -203,7 +211,7 @@ impl<E: From<Error>> Failure<E> {
     pub(crate) fn into_error(self) -> E {
         match self {
             Self::Oncely(error) => error.into(),
-            Self::Body(error) => error,
+            Self::Body(error) | Self::Replayed(error) => error,
         }
     }
 }

@@ -102,6 +102,8 @@ pub struct Arguments {
     /// The first argument that failed ends the matter.
     sequence: Result<Canonical, Error>,
     empty: bool,
+    /// What an argument that is the key of its call says: a key, or that there is none.
+    name: Option<Option<String>>,
 }
 
 impl Default for Arguments {
@@ -115,7 +117,7 @@ impl Arguments {
     pub fn new() -> Self {
         let mut canonical = Canonical::new();
         canonical.open_sequence();
-        Self { sequence: Ok(canonical), empty: true }
+        Self { sequence: Ok(canonical), empty: true, name: None }
     }
 
     /// These arguments and one more. If it has no fingerprint, [`finish`](Self::finish) says so.
@@ -127,6 +129,17 @@ impl Arguments {
             self.sequence = Err(not_canonical(error));
         }
         self
+    }
+
+    /// The same arguments, one of which is the key of the call, or says that it has none.
+    pub(crate) fn named_by(mut self, key: Option<&str>) -> Self {
+        self.name = Some(key.map(str::to_owned));
+        self
+    }
+
+    /// What [`named_by`](Self::named_by) said.
+    pub(crate) fn take_name(&mut self) -> Option<Option<String>> {
+        self.name.take()
     }
 
     /// The fingerprint of the arguments, in their order.

@@ -1,7 +1,10 @@
 //! The name of a record: unique in its store, and safe to compare byte for byte.
 
+use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
+use std::sync::{Arc, OnceLock};
 
 use super::{Error, Operation};
 
@@ -18,11 +21,14 @@ pub(crate) const MAX_NAMESPACE_BYTES: usize = 64;
 /// segment but the last, `/` and `%` are percent-encoded, so two different lists of segments never
 /// give one name. At most 64 + 512 + 512 + 512 bytes before encoding; any UTF-8 text, compared
 /// byte for byte.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone)]
 pub struct Key {
     text: Arc<str>,
     /// Where the user's own key starts in `text`.
-    own: usize,
+    own: u32,
+    /// The hash of `text` in this process, so that the many maps it is looked up in do not compute
+    /// it again.
+    hash: u64,
 }
 
 impl Key {
@@ -53,7 +59,7 @@ impl Key {
     ) -> Result<Self, Error> {
         checked("key", key, MAX_KEY_BYTES)?;
         let operation = operation.name();
-        checked("operation", &operation, MAX_OPERATION_BYTES)?;
+        checked("operation", operation, MAX_OPERATION_BYTES)?;
         let scope = scope.unwrap_or_default();
         if scope.len() > MAX_KEY_BYTES {
             return Err(too_long("scope", MAX_KEY_BYTES));
@@ -62,7 +68,7 @@ impl Key {
         let mut text = String::with_capacity(capacity);
         push_segment(&mut text, namespace);
         text.push_str("/call/");
-        push_segment(&mut text, &operation);
+        push_segment(&mut text, operation);
         text.push('/');
         push_segment(&mut text, scope);
         text.push('/');
@@ -70,14 +76,24 @@ impl Key {
     }
 
     fn finish(mut text: String, key: &str) -> Self {
-        let own = text.len();
+        static HASHER: OnceLock<RandomState> = OnceLock::new();
+
+        // At most three times the parts' limits, if every byte of them had to be encoded.
+        let own = text.len() as u32;
         text.push_str(key);
-        Self { text: text.into(), own }
+        let hash = HASHER.get_or_init(RandomState::new).hash_one(text.as_str());
+        Self { text: text.into(), own, hash }
     }
 
     /// The whole name, as a store keeps it.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Which of `shards` parts of a store or a line the key belongs to. From bits of the hash that
+    /// a map within a shard makes no use of.
+    pub(crate) fn shard(&self, shards: usize) -> usize {
+        (self.hash >> 40) as usize % shards
     }
 
     /// Whether this is the record of a lock: its segments show, because `/` separates nothing else.
@@ -88,7 +104,55 @@ impl Key {
 
     /// The user's own key: the last segment.
     pub fn name(&self) -> &str {
-        &self.text[self.own..]
+        &self.text[self.own as usize..]
+    }
+}
+
+/// A map that takes a key's hash as it is.
+pub(crate) type KeyMap<V> = HashMap<Key, V, BuildHasherDefault<KeyHasher>>;
+
+/// Hands on the one number that a [`Key`] hashes as.
+#[derive(Debug, Default)]
+pub(crate) struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    /// A key writes no bytes; whatever else does is spread somehow.
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.own == other.own && self.text == other.text
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (&*self.text, self.own).cmp(&(&*other.text, other.own))
     }
 }
 
@@ -106,6 +170,9 @@ impl fmt::Display for Key {
 
 /// Appends `segment` so that no `/` of its own remains.
 fn push_segment(text: &mut String, segment: &str) {
+    if !segment.bytes().any(|byte| byte == b'/' || byte == b'%') {
+        return text.push_str(segment);
+    }
     for character in segment.chars() {
         match character {
             '/' => text.push_str("%2F"),

@@ -102,6 +102,13 @@ impl LeaseRequest {
         }
     }
 
+    /// Whether a lease is all that it asks for, as a lock does: nothing to compare with the record,
+    /// nothing to hold back and nothing to resolve.
+    pub fn is_plain(&self) -> bool {
+        let rerun = self.on_interrupted == OnInterrupted::Rerun;
+        self.fingerprint.is_none() && rerun && !self.resolve
+    }
+
     /// The same request with a fingerprint.
     pub fn with_fingerprint(mut self, fingerprint: Fingerprint) -> Self {
         self.fingerprint = Some(fingerprint);

@@ -1,5 +1,6 @@
 //! The nouns: keys, leases, records, fingerprints and errors. No async, no I/O, no clock.
 
+mod argument;
 mod canonical;
 mod error;
 mod fingerprint;
@@ -10,12 +11,13 @@ mod operation;
 mod policy;
 mod record;
 
+pub use argument::{CallKey, Carrier, Carries, Fingerprintable, Unfingerprinted};
 pub(crate) use canonical::survives_null;
 pub(crate) use error::Failure;
 pub use error::{Error, ErrorKind};
 pub use fingerprint::{Arguments, Fingerprint};
 pub use key::Key;
-pub(crate) use key::{MAX_KEY_BYTES, MAX_NAMESPACE_BYTES};
+pub(crate) use key::{KeyHasher, KeyMap, MAX_KEY_BYTES, MAX_NAMESPACE_BYTES};
 pub(crate) use key_part::render;
 pub use key_part::{KeyPart, KeyPartWriter, Piece};
 pub use lease::{Acquired, AttemptId, Lease, LeaseRequest, Token, Update, Updated};

@@ -106,6 +106,8 @@ pub enum RecordState {
         outcome: StoredOutcome,
         /// How long ago it was stored.
         age: Duration,
+        /// How long it still replays; zero if the store cannot tell, never more than it is.
+        remaining: Duration,
     },
     /// Its holder vanished, and it may not simply be taken over: it is held back for someone to
     /// resolve, or it was taken with another fingerprint than the request carries.

@@ -17,11 +17,13 @@ pub(crate) async fn connect(url: &str) -> Result<Arc<dyn Store>, Error> {
         #[cfg(not(feature = "sqlite"))]
         "sqlite" => Err(invalid("`sqlite:` needs the feature `sqlite` of oncely".to_owned())),
         #[cfg(feature = "redis")]
-        "redis" | "redis+unix" | "unix" | "rediss" | "redis+cluster" | "redis-cluster" => {
+        "redis" | "redis+unix" | "unix" | "rediss" | "redis+cluster" | "redis-cluster"
+        | "rediss+cluster" | "rediss-cluster" => {
             Ok(Arc::new(super::redis::RedisStore::connect(url).await?))
         }
         #[cfg(not(feature = "redis"))]
-        "redis" | "redis+unix" | "unix" | "rediss" | "redis+cluster" | "redis-cluster" => {
+        "redis" | "redis+unix" | "unix" | "rediss" | "redis+cluster" | "redis-cluster"
+        | "rediss+cluster" | "rediss-cluster" => {
             Err(invalid(format!("`{scheme}:` needs the feature `redis` of oncely")))
         }
         #[cfg(feature = "postgres")]

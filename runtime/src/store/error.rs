@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 
-use crate::model::{Error, ErrorKind};
+use crate::model::{Error, ErrorKind, Updated};
 
 /// Why a store could not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,18 +27,31 @@ pub struct StoreError {
     message: String,
     #[source]
     source: Option<Box<dyn StdError + Send + Sync>>,
+    answers: Vec<Option<Updated>>,
 }
 
 impl StoreError {
     /// An error of this kind; `message` says what to do where something can be done.
     pub fn new(kind: StoreErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: message.into(), source: None, answers: Vec::new() }
     }
 
     /// The same error with its cause.
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// The same error of an update, with the answers to those that the store can tell of: a store
+    /// in several servers misses one of them, and the others have done their part.
+    pub fn with_answers(mut self, answers: Vec<Option<Updated>>) -> Self {
+        self.answers = answers;
+        self
+    }
+
+    /// What is known of each update all the same, in their order; empty if nothing is.
+    pub fn answers(&self) -> &[Option<Updated>] {
+        &self.answers
     }
 
     /// Why the store could not answer.

@@ -38,7 +38,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// 1. **exclusive**: of concurrent acquires of a free or expired key exactly one gets a lease.
 /// 2. **all or none**: an acquire of several keys takes all or leaves no trace.
 /// 3. **rising**: tokens of a key strictly increase, across release, expiry, completion, purge,
-///    and a store clock that steps back.
+///    and a store clock that steps back; between two are the [spare](Self::spare_tokens) ones.
 /// 4. **fenced**: an update with another token changes nothing and says [`Updated::Lost`].
 /// 5. **successor-only**: time alone does not take a lease away, a successor does; a late renewal
 ///    that met nobody applies.
@@ -108,6 +108,21 @@ pub trait Store: Debug + Send + Sync + 'static {
     fn wait<'a>(&'a self, request: &'a LeaseRequest) -> BoxFuture<'a, ()> {
         self.changed(&request.key)
     }
+
+    /// Whether [`wait`](Self::wait) serves plain requests in their order, whatever their process, and
+    /// resolves if the key is free by then; `false` unless the store says so. Where it is not, a process that has had a key to itself for a
+    /// while leaves it alone for a moment.
+    fn keeps_order(&self) -> bool {
+        false
+    }
+
+    /// How many numbers above each token it grants the store leaves unused; 0 unless it says so.
+    ///
+    /// With spare tokens a lock is handed from one caller to the next of the same coordinator
+    /// without asking the store, and each of them still has a token above the one before.
+    fn spare_tokens(&self) -> u64 {
+        0
+    }
 }
 
 /// A store that is shared.
@@ -136,5 +151,13 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn wait<'a>(&'a self, request: &'a LeaseRequest) -> BoxFuture<'a, ()> {
         (**self).wait(request)
+    }
+
+    fn keeps_order(&self) -> bool {
+        (**self).keeps_order()
+    }
+
+    fn spare_tokens(&self) -> u64 {
+        (**self).spare_tokens()
     }
 }

@@ -14,6 +14,10 @@ use crate::model::{
 pub(crate) const TOMBSTONE: Duration = Duration::from_secs(60);
 /// How long an interrupted record that may be run again stays, counting its attempts.
 pub(crate) const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
+/// How many numbers above each token are left unused: so many more holders may share one lease,
+/// each with a token of its own.
+pub(crate) const SPARE_TOKENS: u64 = 31;
+
 /// What a store keeps of a key.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
@@ -96,8 +100,9 @@ impl Record {
             State::InProgress | State::Interrupted => record.takeover(request),
             State::Completed { .. } if expired => first,
             State::Completed { outcome, at } => {
-                let (outcome, age) = (outcome.clone(), between(*at, now));
-                record.occupied(request, RecordState::Completed { outcome, age })
+                let (age, remaining) = (between(*at, now), between(now, record.expires_at));
+                let outcome = outcome.clone();
+                record.occupied(request, RecordState::Completed { outcome, age, remaining })
             }
         }
     }

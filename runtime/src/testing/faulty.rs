@@ -210,6 +210,14 @@ impl Store for FaultyStore {
     fn wait<'a>(&'a self, request: &'a LeaseRequest) -> BoxFuture<'a, ()> {
         self.inner.wait(request)
     }
+
+    fn keeps_order(&self) -> bool {
+        self.inner.keeps_order()
+    }
+
+    fn spare_tokens(&self) -> u64 {
+        self.inner.spare_tokens()
+    }
 }
 
 impl fmt::Debug for FaultyStore {

@@ -85,4 +85,8 @@ impl Store for ReferenceStore {
     ) -> BoxFuture<'a, Result<Vec<Updated>, StoreError>> {
         Box::pin(async move { Ok(self.records.lock().unwrap().update(updates)) })
     }
+
+    fn spare_tokens(&self) -> u64 {
+        u64::from(self.planted == Some(Planted::SpareTokensGranted))
+    }
 }

@@ -13,6 +13,8 @@ pub enum Planted {
     TokenFallsAfterPurge,
     /// Tokens are the milliseconds of a clock that may step back.
     TokensFromTheClock,
+    /// The tokens that it calls spare are granted.
+    SpareTokensGranted,
     /// An expired lease can never be taken.
     NeverExpires,
     /// A lease can be taken before it expires.
@@ -35,6 +37,8 @@ pub enum Planted {
     EndlessRetention,
     /// A record's retention ends with its lease.
     RetentionIsTheLease,
+    /// An outcome is said to replay for its whole retention, whenever it is looked at.
+    RemainsTooLong,
     /// Keys are compared without case.
     CaseInsensitive,
     /// Keys are compared without trailing spaces.
@@ -85,6 +89,7 @@ impl Planted {
         Self::TokenFallsAfterRelease,
         Self::TokenFallsAfterPurge,
         Self::TokensFromTheClock,
+        Self::SpareTokensGranted,
         Self::NeverExpires,
         Self::TakesLiveLeases,
         Self::HoldIsTaken,
@@ -96,6 +101,7 @@ impl Planted {
         Self::NoRetention,
         Self::EndlessRetention,
         Self::RetentionIsTheLease,
+        Self::RemainsTooLong,
         Self::CaseInsensitive,
         Self::TrailingSpaceInsensitive,
         Self::KeyTruncatedAtNul,
@@ -125,12 +131,14 @@ impl Planted {
             Self::PartialAcquire | Self::LastOccupantReported => "all or none",
             Self::TokenFallsAfterRelease
             | Self::TokenFallsAfterPurge
-            | Self::TokensFromTheClock => "rising",
+            | Self::TokensFromTheClock
+            | Self::SpareTokensGranted => "rising",
             Self::NoTokenCheck | Self::FutureTokensPass => "fenced",
             Self::LateRenewalRefused => "successor-only",
             Self::NoRetention
             | Self::EndlessRetention
             | Self::RetentionIsTheLease
+            | Self::RemainsTooLong
             | Self::ReleaseOverwritesCompletion
             | Self::CompletionOverwrites
             | Self::RenewRevivesCompletion

@@ -121,7 +121,11 @@ impl Records {
             State::Completed { outcome, at, retention_ends } => {
                 let over = *retention_ends <= now && !self.has(Planted::EndlessRetention);
                 let (outcome, age) = (self.replayed(outcome), now.saturating_sub(*at));
-                (!over).then_some(RecordState::Completed { outcome, age })
+                let remaining = match self.planted {
+                    Some(Planted::RemainsTooLong) => *retention_ends - *at,
+                    _ => retention_ends.saturating_sub(now),
+                };
+                (!over).then_some(RecordState::Completed { outcome, age, remaining })
             }
             State::InProgress if self.is_own(record, request) => None,
             State::InProgress if self.is_live(record, now) => {

@@ -11,6 +11,8 @@ impl Till {
     async fn pay(&self, order: u64) -> Result<u64, PayError> {
         let call = {
             let binding = once::__private::installed();
+            let arguments = once::__private::Arguments::new();
+            let arguments = once::__private::Counted::<()>::TYPE.add(arguments, &order);
             once::__private::idempotent(
                     &binding,
                     {
@@ -22,11 +24,13 @@ impl Till {
                     },
                     ::core::option::Option::Some(&[once::__private::Piece::Part(&order)]),
                 )
-                .arguments(once::__private::Arguments::new().with(&order))
+                .arguments(arguments)
         };
         once::__private::run_idempotent(
                 call,
-                once::__private::replays::<Result<u64, PayError>>(),
+                once::__private::replays(
+                    once::__private::Value::<Result<u64, PayError>>::TYPE.returned(),
+                ),
                 async move {
                     if let ::core::option::Option::Some(never) = ::core::option::Option::None::<
                         Result<u64, PayError>,

@@ -8,6 +8,10 @@ async fn pay(order: u64, #[cfg(feature = "notes")] note: &str) -> Result<u64, Pa
 async fn pay(order: u64, #[cfg(feature = "notes")] note: &str) -> Result<u64, PayError> {
     let call = {
         let binding = ::oncely::__private::installed();
+        let arguments = ::oncely::__private::Arguments::new();
+        let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, &order);
+        #[cfg(feature = "notes")]
+        let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, note);
         ::oncely::__private::idempotent(
                 &binding,
                 {
@@ -16,17 +20,13 @@ async fn pay(order: u64, #[cfg(feature = "notes")] note: &str) -> Result<u64, Pa
                 },
                 ::core::option::Option::Some(&[::oncely::__private::Piece::Part(&order)]),
             )
-            .arguments({
-                let arguments = ::oncely::__private::Arguments::new();
-                let arguments = arguments.with(&order);
-                #[cfg(feature = "notes")]
-                let arguments = arguments.with(note);
-                arguments
-            })
+            .arguments(arguments)
     };
     ::oncely::__private::run_idempotent(
             call,
-            ::oncely::__private::replays::<Result<u64, PayError>>(),
+            ::oncely::__private::replays(
+                ::oncely::__private::Value::<Result<u64, PayError>>::TYPE.returned(),
+            ),
             async move {
                 if let ::core::option::Option::Some(never) = ::core::option::Option::None::<
                     Result<u64, PayError>,

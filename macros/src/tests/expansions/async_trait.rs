@@ -69,6 +69,11 @@ impl Payments for Gateway {
                     let binding = match &(&__self.coordinator) {
                         coordinator => ::oncely::__private::given(coordinator),
                     };
+                    let arguments = ::oncely::__private::Arguments::new();
+                    let arguments = ::oncely::__private::PartOf::<Json<Request>>::TYPE
+                        .add(arguments, &id);
+                    let arguments = ::oncely::__private::Counted::<()>::TYPE
+                        .add(arguments, &note);
                     ::oncely::__private::idempotent(
                             &binding,
                             {
@@ -86,13 +91,16 @@ impl Payments for Gateway {
                                 ],
                             ),
                         )
-                        .arguments(
-                            ::oncely::__private::Arguments::new().with(&id).with(&note),
-                        )
+                        .arguments(arguments)
                 };
                 ::oncely::__private::run_idempotent(
                         call,
-                        ::oncely::__private::replays::<Result<Receipt, PayError>>(),
+                        ::oncely::__private::replays(
+                            ::oncely::__private::Stored::<
+                                Result<Receipt, PayError>,
+                            >::TYPE
+                                .returned(),
+                        ),
                         async move {
                             if let ::core::option::Option::Some(never) = ::core::option::Option::None::<
                                 Result<Receipt, PayError>,

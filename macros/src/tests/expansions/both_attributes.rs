@@ -13,6 +13,9 @@ impl Payments {
     async fn pay(&self, request: PayRequest) -> Result<Receipt, PayError> {
         let call = {
             let binding = ::oncely::__private::installed();
+            let arguments = ::oncely::__private::Arguments::new();
+            let arguments = ::oncely::__private::Argument::<PayRequest>::TYPE
+                .add(arguments, &request);
             ::oncely::__private::idempotent(
                     &binding,
                     {
@@ -29,7 +32,7 @@ impl Payments {
                         ],
                     ),
                 )
-                .arguments(::oncely::__private::Arguments::new().with(&request))
+                .arguments(arguments)
                 .with_lock(
                     ::oncely::__private::lock(
                             &binding,
@@ -45,7 +48,10 @@ impl Payments {
         };
         ::oncely::__private::run_idempotent(
                 call,
-                ::oncely::__private::replays::<Result<Receipt, PayError>>(),
+                ::oncely::__private::replays(
+                    ::oncely::__private::Stored::<Result<Receipt, PayError>>::TYPE
+                        .returned(),
+                ),
                 async move {
                     if let ::core::option::Option::Some(never) = ::core::option::Option::None::<
                         Result<Receipt, PayError>,

@@ -14,6 +14,8 @@ async fn pay(order: u64) -> Result<(), PayError> {
 async fn pay(order: u64) -> Result<(), PayError> {
     let call = {
         let binding = ::oncely::__private::installed();
+        let arguments = ::oncely::__private::Arguments::new();
+        let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, &order);
         ::oncely::__private::idempotent(
                 &binding,
                 {
@@ -22,7 +24,7 @@ async fn pay(order: u64) -> Result<(), PayError> {
                 },
                 ::core::option::Option::None,
             )
-            .arguments(::oncely::__private::Arguments::new().with(&order))
+            .arguments(arguments.varying())
             .with_lock(
                 ::oncely::__private::lock(
                     &binding,
@@ -37,7 +39,9 @@ async fn pay(order: u64) -> Result<(), PayError> {
     };
     ::oncely::__private::run_idempotent(
             call,
-            ::oncely::__private::replays::<Result<(), PayError>>(),
+            ::oncely::__private::replays(
+                ::oncely::__private::Value::<Result<(), PayError>>::TYPE.returned(),
+            ),
             async move {
                 if let ::core::option::Option::Some(never) = ::core::option::Option::None::<
                     Result<(), PayError>,

@@ -8,6 +8,8 @@ async fn pay(order: u64) -> Result<Receipt, PayError> {
 async fn pay(order: u64) -> Result<Receipt, PayError> {
     let call = {
         let binding = ::oncely::__private::installed();
+        let arguments = ::oncely::__private::Arguments::new();
+        let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, &order);
         ::oncely::__private::idempotent(
                 &binding,
                 {
@@ -16,11 +18,14 @@ async fn pay(order: u64) -> Result<Receipt, PayError> {
                 },
                 ::core::option::Option::None,
             )
-            .arguments(::oncely::__private::Arguments::new().with(&order))
+            .arguments(arguments.varying())
     };
     ::oncely::__private::run_idempotent_detached(
             call,
-            ::oncely::__private::replays::<Result<Receipt, PayError>>()
+            ::oncely::__private::replays(
+                    ::oncely::__private::Stored::<Result<Receipt, PayError>>::TYPE
+                        .returned(),
+                )
                 .remembering(::oncely::__private::errors::<Result<Receipt, PayError>>()),
             async move {
                 if let ::core::option::Option::Some(never) = ::core::option::Option::None::<

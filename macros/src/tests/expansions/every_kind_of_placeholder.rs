@@ -16,6 +16,13 @@ impl Till {
     ) -> Result<u64, PayError> {
         let call = {
             let binding = ::oncely::__private::installed();
+            let arguments = ::oncely::__private::Arguments::new();
+            let arguments = ::oncely::__private::Counted::<()>::TYPE
+                .add(arguments, &r#type);
+            let arguments = ::oncely::__private::Argument::<Request>::TYPE
+                .add(arguments, &request);
+            let arguments = ::oncely::__private::Argument::<User>::TYPE
+                .add(arguments, &user);
             ::oncely::__private::idempotent(
                     &binding,
                     {
@@ -39,17 +46,14 @@ impl Till {
                         ],
                     ),
                 )
-                .arguments(
-                    ::oncely::__private::Arguments::new()
-                        .with(&r#type)
-                        .with(&request)
-                        .with(&user),
-                )
+                .arguments(arguments)
                 .scoped(&[::oncely::__private::Piece::Part(&user.r#type)])
         };
         ::oncely::__private::run_idempotent(
                 call,
-                ::oncely::__private::replays::<Result<u64, PayError>>(),
+                ::oncely::__private::replays(
+                    ::oncely::__private::Value::<Result<u64, PayError>>::TYPE.returned(),
+                ),
                 async move {
                     if let ::core::option::Option::Some(never) = ::core::option::Option::None::<
                         Result<u64, PayError>,

@@ -23,6 +23,9 @@ async fn pay(tenant: String, order: u64, clock: Clock) -> Result<(), PayError> {
         let binding = match &(clock.coordinator()) {
             coordinator => ::oncely::__private::given(coordinator),
         };
+        let arguments = ::oncely::__private::Arguments::new();
+        let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, &tenant);
+        let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, &order);
         ::oncely::__private::idempotent(
                 &binding,
                 ::oncely::__private::named("payments.pay"),
@@ -33,7 +36,7 @@ async fn pay(tenant: String, order: u64, clock: Clock) -> Result<(), PayError> {
                     ],
                 ),
             )
-            .arguments(::oncely::__private::Arguments::new().with(&tenant).with(&order))
+            .arguments(arguments)
             .scoped(&[::oncely::__private::Piece::Part(&tenant)])
             .retention(::core::time::Duration::from_secs(604800u64))
             .lease(::core::time::Duration::from_secs(90u64))
@@ -44,7 +47,9 @@ async fn pay(tenant: String, order: u64, clock: Clock) -> Result<(), PayError> {
     };
     ::oncely::__private::run_idempotent(
             call,
-            ::oncely::__private::replays::<Result<(), PayError>>()
+            ::oncely::__private::replays(
+                    ::oncely::__private::Value::<Result<(), PayError>>::TYPE.returned(),
+                )
                 .remembering(
                     ::oncely::__private::errors::<Result<(), PayError>>()
                         .only(PayError::is_final),

@@ -16,6 +16,12 @@ where
 {
     let call = {
         let binding = ::oncely::__private::installed();
+        let arguments = ::oncely::__private::Arguments::new();
+        let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, id);
+        let arguments = ::oncely::__private::Argument::<T>::TYPE
+            .add_generic(arguments, &value);
+        let arguments = ::oncely::__private::Argument::<Vec<u8>>::TYPE
+            .add(arguments, &other);
         ::oncely::__private::idempotent(
                 &binding,
                 {
@@ -24,16 +30,13 @@ where
                 },
                 ::core::option::Option::Some(&[::oncely::__private::Piece::Part(&id)]),
             )
-            .arguments(
-                ::oncely::__private::Arguments::new()
-                    .with(id)
-                    .with_generic(&value)
-                    .with(&other),
-            )
+            .arguments(arguments)
     };
     ::oncely::__private::run_idempotent(
             call,
-            ::oncely::__private::replays_generic::<Result<T, E>>()
+            ::oncely::__private::replays_generic(
+                    ::oncely::__private::Stored::<Result<T, E>>::TYPE.returned(),
+                )
                 .remembering(::oncely::__private::errors_generic::<Result<T, E>>()),
             async move {
                 if let ::core::option::Option::Some(never) = ::core::option::Option::None::<

@@ -11,6 +11,8 @@ pub async fn pay(
 ) -> Result<Receipt, PayError> {
     let call = {
         let binding = ::oncely::__private::installed();
+        let arguments = ::oncely::__private::Arguments::new();
+        let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, &order);
         ::oncely::__private::idempotent(
                 &binding,
                 {
@@ -24,11 +26,13 @@ pub async fn pay(
                     ],
                 ),
             )
-            .arguments(::oncely::__private::Arguments::new().with(&order))
+            .arguments(arguments)
     };
     match ::oncely::__private::join_idempotent(
             call,
-            ::oncely::__private::replays::<Result<Receipt, PayError>>(),
+            ::oncely::__private::replays(
+                ::oncely::__private::Stored::<Result<Receipt, PayError>>::TYPE.returned(),
+            ),
             ::oncely::__private::transaction(&mut *tx),
         )
         .await

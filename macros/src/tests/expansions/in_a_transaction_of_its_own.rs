@@ -10,6 +10,8 @@ pub async fn pay(&self, order: u64) -> Result<Receipt, PayError> {
 pub async fn pay(&self, order: u64) -> Result<Receipt, PayError> {
     let call = {
         let binding = ::oncely::__private::installed();
+        let arguments = ::oncely::__private::Arguments::new();
+        let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, &order);
         ::oncely::__private::idempotent(
                 &binding,
                 {
@@ -26,7 +28,7 @@ pub async fn pay(&self, order: u64) -> Result<Receipt, PayError> {
                     ],
                 ),
             )
-            .arguments(::oncely::__private::Arguments::new().with(&order))
+            .arguments(arguments)
             .with_lock(
                 ::oncely::__private::lock(
                     &binding,
@@ -42,7 +44,9 @@ pub async fn pay(&self, order: u64) -> Result<Receipt, PayError> {
     let pool = ::oncely::__private::pool(&(self.pool));
     match ::oncely::__private::begin_idempotent(
             call,
-            ::oncely::__private::replays::<Result<Receipt, PayError>>(),
+            ::oncely::__private::replays(
+                ::oncely::__private::Stored::<Result<Receipt, PayError>>::TYPE.returned(),
+            ),
             pool,
         )
         .await

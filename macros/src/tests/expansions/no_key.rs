@@ -8,6 +8,9 @@ pub async fn pay(order: u64, amount: u64) -> anyhow::Result<Receipt> {
 pub async fn pay(order: u64, amount: u64) -> anyhow::Result<Receipt> {
     let call = {
         let binding = ::oncely::__private::installed();
+        let arguments = ::oncely::__private::Arguments::new();
+        let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, &order);
+        let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, &amount);
         ::oncely::__private::idempotent(
                 &binding,
                 {
@@ -16,11 +19,13 @@ pub async fn pay(order: u64, amount: u64) -> anyhow::Result<Receipt> {
                 },
                 ::core::option::Option::None,
             )
-            .arguments(::oncely::__private::Arguments::new().with(&order).with(&amount))
+            .arguments(arguments.varying())
     };
     ::oncely::__private::run_idempotent(
             call,
-            ::oncely::__private::replays::<anyhow::Result<Receipt>>(),
+            ::oncely::__private::replays(
+                ::oncely::__private::Stored::<anyhow::Result<Receipt>>::TYPE.returned(),
+            ),
             async move {
                 if let ::core::option::Option::Some(never) = ::core::option::Option::None::<
                     anyhow::Result<Receipt>,

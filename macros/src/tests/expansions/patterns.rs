@@ -17,6 +17,12 @@ async fn pay(
 ) -> Result<u64, PayError> {
     let call = {
         let binding = ::oncely::__private::installed();
+        let arguments = ::oncely::__private::Arguments::new();
+        let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, &order);
+        let arguments = ::oncely::__private::PartOf::<Json<Pair>>::TYPE
+            .add(arguments, &first);
+        let arguments = ::oncely::__private::PartOf::<Json<Pair>>::TYPE
+            .add(arguments, &left);
         ::oncely::__private::idempotent(
                 &binding,
                 {
@@ -31,16 +37,13 @@ async fn pay(
                     ],
                 ),
             )
-            .arguments(
-                ::oncely::__private::Arguments::new()
-                    .with(&order)
-                    .with(&first)
-                    .with(&left),
-            )
+            .arguments(arguments)
     };
     ::oncely::__private::run_idempotent(
             call,
-            ::oncely::__private::replays::<Result<u64, PayError>>(),
+            ::oncely::__private::replays(
+                ::oncely::__private::Value::<Result<u64, PayError>>::TYPE.returned(),
+            ),
             async move {
                 if let ::core::option::Option::Some(never) = ::core::option::Option::None::<
                     Result<u64, PayError>,

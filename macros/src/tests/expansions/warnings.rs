@@ -24,6 +24,9 @@ async fn book(tags: HashSet<String>) -> Result<u64, BookError> {
     };
     let call = {
         let binding = ::oncely::__private::installed();
+        let arguments = ::oncely::__private::Arguments::new();
+        let arguments = ::oncely::__private::Argument::<HashSet<String>>::TYPE
+            .add(arguments, &tags);
         ::oncely::__private::idempotent(
                 &binding,
                 {
@@ -32,7 +35,7 @@ async fn book(tags: HashSet<String>) -> Result<u64, BookError> {
                 },
                 ::core::option::Option::None,
             )
-            .arguments(::oncely::__private::Arguments::new().with(&tags))
+            .arguments(arguments.varying())
             .with_lock(
                 ::oncely::__private::lock(
                     &binding,
@@ -42,7 +45,9 @@ async fn book(tags: HashSet<String>) -> Result<u64, BookError> {
     };
     ::oncely::__private::run_idempotent(
             call,
-            ::oncely::__private::replays::<Result<u64, BookError>>(),
+            ::oncely::__private::replays(
+                ::oncely::__private::Value::<Result<u64, BookError>>::TYPE.returned(),
+            ),
             async move {
                 if let ::core::option::Option::Some(never) = ::core::option::Option::None::<
                     Result<u64, BookError>,

@@ -2,9 +2,7 @@
 
 mod clock;
 
-use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,10 +10,12 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use self::clock::Clock;
-use super::record::{Effect, Record, Standing};
+use super::record::{Effect, Record, SPARE_TOKENS, Standing};
 use super::{
-    Acquired, BoxFuture, Key, Lease, LeaseRequest, Store, StoreError, Token, Update, Updated,
+    Acquired, BoxFuture, Key, Lease, LeaseRequest, Occupant, Store, StoreError, Token, Update,
+    Updated,
 };
+use crate::model::KeyMap;
 
 /// How many locks share the keys between them; a power of two well above the cores of today.
 const SHARDS: usize = 64;
@@ -35,15 +35,14 @@ const SHARDS: usize = 64;
 /// ```
 pub struct MemoryStore {
     shards: Box<[Mutex<Shard>]>,
-    hasher: RandomState,
     tokens: AtomicU64,
     clock: Clock,
 }
 
 #[derive(Default)]
 struct Shard {
-    records: HashMap<Key, Record>,
-    watchers: HashMap<Key, Arc<Notify>>,
+    records: KeyMap<Record>,
+    watchers: KeyMap<Arc<Notify>>,
     sweep_at: usize,
     sweep_watchers_at: usize,
 }
@@ -53,7 +52,6 @@ impl MemoryStore {
     pub fn new() -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            hasher: RandomState::new(),
             tokens: AtomicU64::new(0),
             clock: Clock::new(),
         }
@@ -79,13 +77,12 @@ impl MemoryStore {
     }
 
     fn shard_of(&self, key: &Key) -> usize {
-        self.hasher.hash_one(key) as usize % SHARDS
+        key.shard(SHARDS)
     }
 
     fn take(&self, requests: &[LeaseRequest]) -> Acquired {
         if let [request] = requests {
-            let mut shard = self.shards[self.shard_of(&request.key)].lock();
-            return self.take_all(requests, |_| 0, std::slice::from_mut(&mut shard));
+            return self.take_one(request);
         }
         // Locks are taken in the order of the shards, so that two acquires cannot wait for each
         // other.
@@ -95,6 +92,35 @@ impl MemoryStore {
         let mut shards: Vec<_> = order.iter().map(|&shard| self.shards[shard].lock()).collect();
         let place = |key: &Key| order.partition_point(|&shard| shard < self.shard_of(key));
         self.take_all(requests, place, &mut shards)
+    }
+
+    fn take_one(&self, request: &LeaseRequest) -> Acquired {
+        let mut shard = self.shards[self.shard_of(&request.key)].lock();
+        let now = self.clock.now();
+        match self.taken(shard.records.get(&request.key), request, now) {
+            Ok(record) => {
+                let lease = record.lease(&request.key);
+                shard.insert(request.key.clone(), record, now);
+                Acquired::Leases(vec![lease])
+            }
+            Err(occupant) => Acquired::Occupied(occupant),
+        }
+    }
+
+    /// The record that answers `request`, or what is in its way.
+    fn taken(
+        &self,
+        record: Option<&Record>,
+        request: &LeaseRequest,
+        now: i64,
+    ) -> Result<Record, Occupant> {
+        match Record::standing(record, request, now) {
+            Standing::Free { attempt, fingerprint } => {
+                Ok(Record::taken(request, self.next_token(), attempt, fingerprint, now))
+            }
+            Standing::Own(record) => Ok(record.after(&Update::Renew { lease: request.lease }, now)),
+            Standing::Occupied(occupant) => Err(occupant),
+        }
     }
 
     /// Looks at every key before it writes the first (law *all or none*).
@@ -108,13 +134,10 @@ impl MemoryStore {
         let mut taken = Vec::with_capacity(requests.len());
         for request in requests {
             let record = shards[place(&request.key)].records.get(&request.key);
-            taken.push(match Record::standing(record, request, now) {
-                Standing::Free { attempt, fingerprint } => {
-                    Record::taken(request, self.next_token(), attempt, fingerprint, now)
-                }
-                Standing::Own(record) => record.after(&Update::Renew { lease: request.lease }, now),
-                Standing::Occupied(occupant) => return Acquired::Occupied(occupant),
-            });
+            match self.taken(record, request, now) {
+                Ok(record) => taken.push(record),
+                Err(occupant) => return Acquired::Occupied(occupant),
+            }
         }
         let leases = requests.iter().zip(taken).map(|(request, record)| {
             let lease = record.lease(&request.key);
@@ -126,7 +149,7 @@ impl MemoryStore {
 
     /// One counter for all keys, so that a record that was swept takes no token with it.
     fn next_token(&self) -> Token {
-        Token::new(self.tokens.fetch_add(1, Ordering::Relaxed) + 1)
+        Token::new(self.tokens.fetch_add(1 + SPARE_TOKENS, Ordering::Relaxed) + 1)
     }
 
     fn apply(&self, (lease, update): &(Lease, Update)) -> Updated {
@@ -199,6 +222,10 @@ impl Store for MemoryStore {
         }
         let watcher = shard.watchers.entry(key.clone()).or_default();
         Box::pin(Arc::clone(watcher).notified_owned())
+    }
+
+    fn spare_tokens(&self) -> u64 {
+        SPARE_TOKENS
     }
 }
 

@@ -3,15 +3,15 @@
 use redis::{Cmd, Value};
 
 use super::error::Failure;
-use super::layout::decode;
+use super::layout::{decode, number};
 use super::script::{Script, TOKENS, millis};
 use crate::store::record::{ABANDONED, Record, Standing};
 use crate::store::{Acquired, Fingerprint, Lease, LeaseRequest, OnInterrupted, Token};
 
-/// The call that takes every key, or none.
-pub(super) fn command(sha: &str, requests: &[LeaseRequest], offset: i64) -> Cmd {
-    let mut command = Script::call(sha, requests.len() + 1);
-    command.arg(TOKENS);
+/// The call that takes every key, or none; the tokens are counted at the key `counter`.
+pub(super) fn command(sha: &str, counter: &str, requests: &[LeaseRequest], offset: i64) -> Cmd {
+    let mut command = Script::call(sha, requests.len() + 1, 5);
+    command.arg(counter);
     for request in requests {
         command.arg(request.key.as_str());
     }
@@ -36,9 +36,12 @@ pub(super) fn command(sha: &str, requests: &[LeaseRequest], offset: i64) -> Cmd 
 
 /// What the script answered.
 pub(super) fn answer(requests: &[LeaseRequest], answer: Value) -> Result<Acquired, Failure> {
-    let Value::Array(answer) = answer else { return Err(Failure::odd("acquire")) };
+    let answer = match answer {
+        Value::BulkString(granted) => return leases(requests, &granted),
+        Value::Array(answer) => answer,
+        _ => return Err(odd()),
+    };
     match &answer[..] {
-        [Value::Int(0), granted @ ..] => leases(requests, granted),
         [Value::Int(-1), Value::Int(place)] => {
             let key = requested(requests, *place)?.key.as_str();
             Err(Failure::Corrupt(format!("`{key}` holds no record of this release")))
@@ -46,37 +49,46 @@ pub(super) fn answer(requests: &[LeaseRequest], answer: Value) -> Result<Acquire
         [Value::Int(-2)] => {
             Err(Failure::Corrupt(format!("`{TOKENS}` is no count, or cannot go on")))
         }
-        [Value::Int(place), Value::Int(now), Value::BulkString(record)] => {
+        [Value::Int(place), now, Value::BulkString(record)] => {
             let request = requested(requests, *place)?;
             let key = request.key.as_str();
+            let now = match now {
+                Value::Int(now) => *now,
+                Value::BulkString(now) => number(now, "time").map_err(|_| odd())?,
+                _ => return Err(odd()),
+            };
             let record =
                 decode(record).map_err(|what| Failure::Corrupt(format!("`{key}`: {what}")))?;
-            match Record::standing(Some(&record), request, *now) {
+            match Record::standing(Some(&record), request, now) {
                 Standing::Occupied(occupant) => Ok(Acquired::Occupied(occupant)),
-                Standing::Free { .. } | Standing::Own(_) => Err(Failure::odd("acquire")),
+                Standing::Free { .. } | Standing::Own(_) => Err(odd()),
             }
         }
-        _ => Err(Failure::odd("acquire")),
+        _ => Err(odd()),
     }
 }
 
-fn leases(requests: &[LeaseRequest], granted: &[Value]) -> Result<Acquired, Failure> {
-    if granted.len() != 2 * requests.len() {
-        return Err(Failure::odd("acquire"));
+/// The leases from their tokens and attempts, in one text.
+fn leases(requests: &[LeaseRequest], granted: &[u8]) -> Result<Acquired, Failure> {
+    let mut words = granted.split(|byte| *byte == b' ');
+    let mut leases = Vec::with_capacity(requests.len());
+    for request in requests {
+        let (Some(token), Some(attempt)) = (words.next(), words.next()) else { return Err(odd()) };
+        let token = Token::new(number(token, "token").map_err(|_| odd())?);
+        let attempt = number(attempt, "attempt").map_err(|_| odd())?;
+        leases.push(Lease::new(request.key.clone(), token, attempt));
     }
-    let lease = |(request, granted): (&LeaseRequest, &[Value])| {
-        let [Value::Int(token), Value::Int(attempt)] = granted else {
-            return Err(Failure::odd("acquire"));
-        };
-        let odd = |_| Failure::odd("acquire");
-        let token = Token::new(u64::try_from(*token).map_err(odd)?);
-        Ok(Lease::new(request.key.clone(), token, u32::try_from(*attempt).map_err(odd)?))
-    };
-    let leases: Result<_, _> = requests.iter().zip(granted.chunks(2)).map(lease).collect();
-    Ok(Acquired::Leases(leases?))
+    if words.next().is_some() {
+        return Err(odd());
+    }
+    Ok(Acquired::Leases(leases))
 }
 
 fn requested(requests: &[LeaseRequest], place: i64) -> Result<&LeaseRequest, Failure> {
     let index = usize::try_from(place).ok().and_then(|place| place.checked_sub(1));
-    index.and_then(|index| requests.get(index)).ok_or_else(|| Failure::odd("acquire"))
+    index.and_then(|index| requests.get(index)).ok_or_else(odd)
+}
+
+fn odd() -> Failure {
+    Failure::odd("acquire")
 }

@@ -1,7 +1,10 @@
 //! What Redis's complaints mean to a caller, and what to do about them.
 
+use std::borrow::Cow;
+
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
+use super::tls;
 use crate::store::{StoreError, StoreErrorKind};
 
 /// Why a step of an operation did not succeed.
@@ -62,6 +65,24 @@ impl Failure {
         }
     }
 
+    /// Where the server sends us: its slots are another's, or are on their way there.
+    #[cfg(feature = "redis-cluster")]
+    pub(super) fn redirect(&self) -> Option<Redirect> {
+        let Self::Redis(error) = self else { return None };
+        let to = || {
+            // A server that does not know the name of another leaves it out.
+            let (address, _) = error.redirect_node()?;
+            let (host, port) = address.rsplit_once(':')?;
+            Some((host.to_owned(), port.parse().ok()?))
+        };
+        match error.kind() {
+            ErrorKind::Server(ServerErrorKind::Moved) => to().map(Redirect::Moved),
+            ErrorKind::Server(ServerErrorKind::Ask) => to().map(Redirect::Ask),
+            ErrorKind::Server(ServerErrorKind::TryAgain) => Some(Redirect::TryAgain),
+            _ => None,
+        }
+    }
+
     /// The error to show, with what to do about it.
     pub(super) fn at(self, address: &str) -> StoreError {
         match self {
@@ -77,17 +98,36 @@ impl Failure {
                 format!("`{address}`: no answer within {:?}", super::LIMIT),
             ),
             Self::Redis(error) => {
-                let (kind, advice) = meaning(&error);
+                let (kind, advice) = match tls::explain(&error) {
+                    Some(what) => (StoreErrorKind::Unsupported, Cow::Owned(what)),
+                    None => meaning(&error),
+                };
                 StoreError::new(kind, format!("`{address}`: {advice}")).with_source(error)
             }
         }
     }
 }
 
+pub(super) const PART_OF_CLUSTER: &str = "the server is part of a cluster; write \
+                                          `redis+cluster://HOST:PORT` and enable the feature \
+                                          `redis-cluster` of oncely";
+pub(super) const NO_CLUSTER: &str = "the server is not part of a cluster; write \
+                                     `redis://HOST:PORT`";
+/// Where else to ask for a slot: a host and a port.
+#[cfg(feature = "redis-cluster")]
+pub(super) enum Redirect {
+    /// There from now on.
+    Moved((String, u16)),
+    /// There this once.
+    Ask((String, u16)),
+    /// Here, but later: some of the keys are on their way.
+    TryAgain,
+}
+
 const RIGHTS: &str = "the user may not run what the store needs; the documentation of \
                       `oncely::store::redis` lists the commands, keys and channels";
 
-fn meaning(error: &RedisError) -> (StoreErrorKind, &'static str) {
+fn meaning(error: &RedisError) -> (StoreErrorKind, Cow<'static, str>) {
     use StoreErrorKind::{Corrupt, Unavailable, Unsupported};
     // Errors from within a script carry the code of their cause somewhere in the text.
     let causes = [
@@ -97,17 +137,20 @@ fn meaning(error: &RedisError) -> (StoreErrorKind, &'static str) {
         ("The user executing the script can't", Unsupported, RIGHTS),
         ("NOAUTH", Unsupported, "the server asks for a password; put it into the URL"),
         ("WRONGPASS", Unsupported, "the server refuses the user or the password of the URL"),
-        ("CROSSSLOT", Unsupported, "the server is part of a cluster, which is not supported yet"),
-        ("MOVED", Unsupported, "the server is part of a cluster, which is not supported yet"),
+        ("CROSSSLOT", Unsupported, PART_OF_CLUSTER),
+        ("MOVED", Unsupported, PART_OF_CLUSTER),
+        ("cluster support disabled", Unsupported, NO_CLUSTER),
+        ("CLUSTERDOWN", Unavailable, "nobody in the cluster serves this key now"),
+        ("TRYAGAIN", Unavailable, "the key is being moved to another server"),
         ("READONLY", Unavailable, "the server is a replica and takes no writes"),
         ("OOM", Unavailable, "the server is out of memory"),
         ("LOADING", Unavailable, "the server is loading its data"),
         ("BUSY", Unavailable, "the server is busy with a script"),
     ];
     if let Some((_, kind, advice)) = causes.into_iter().find(|(code, ..)| says(error, code)) {
-        return (kind, advice);
+        return (kind, advice.into());
     }
-    match error.kind() {
+    let (kind, advice) = match error.kind() {
         ErrorKind::AuthenticationFailed => {
             (Unsupported, "the server refuses the user or the password of the URL")
         }
@@ -118,7 +161,8 @@ fn meaning(error: &RedisError) -> (StoreErrorKind, &'static str) {
             (Unsupported, "the URL cannot be used; write `redis://HOST:PORT/DATABASE`")
         }
         _ => (Unavailable, "the server did not answer as expected"),
-    }
+    };
+    (kind, advice.into())
 }
 
 /// Whether the server's error has this code, or was caused by one that has it.

@@ -3,14 +3,16 @@
 
 use redis::Value;
 
-use super::error::Failure;
+use super::error::{Failure, NO_CLUSTER, PART_OF_CLUSTER};
 use super::link::Link;
 
-/// Looks at the server behind a new connection.
-pub(super) async fn greet(link: &Link, address: &str) -> Result<(), Failure> {
+/// Looks at the server behind a new connection, which is part of a cluster or is not.
+pub(super) async fn greet(link: &Link, address: &str, in_cluster: bool) -> Result<(), Failure> {
     match link.ask(&redis::cmd("INFO")).await {
-        Ok(Value::VerbatimString { text, .. }) => examine(&text, address),
-        Ok(Value::BulkString(text)) => examine(&String::from_utf8_lossy(&text), address),
+        Ok(Value::VerbatimString { text, .. }) => examine(&text, address, in_cluster),
+        Ok(Value::BulkString(text)) => {
+            examine(&String::from_utf8_lossy(&text), address, in_cluster)
+        }
         Ok(_) => {
             unseen(address);
             Ok(())
@@ -31,7 +33,7 @@ fn unseen(address: &str) {
     );
 }
 
-fn examine(info: &str, address: &str) -> Result<(), Failure> {
+fn examine(info: &str, address: &str, in_cluster: bool) -> Result<(), Failure> {
     let field = |name: &str| {
         info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
     };
@@ -42,12 +44,15 @@ fn examine(info: &str, address: &str) -> Result<(), Failure> {
             return Err(Failure::Unsupported(what));
         }
     }
-    if field("cluster_enabled") == Some("1") {
-        return Err(Failure::Unsupported(
-            "the server is part of a cluster, which is not supported yet".to_owned(),
-        ));
+    if let Some(enabled) = field("cluster_enabled") {
+        match (in_cluster, enabled == "1") {
+            (true, false) => return Err(Failure::Unsupported(NO_CLUSTER.to_owned())),
+            (false, true) => return Err(Failure::Unsupported(PART_OF_CLUSTER.to_owned())),
+            (true, true) | (false, false) => {}
+        }
     }
-    if field("role") == Some("slave") {
+    // In a cluster it sends us on to its primary.
+    if field("role") == Some("slave") && !in_cluster {
         return Err(Failure::Unsupported(
             "the server is a replica and takes no writes; name the primary".to_owned(),
         ));

@@ -3,19 +3,26 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+#[cfg(feature = "redis-cluster")]
+use redis::aio::ConnectionLike;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, ConnectionAddr, ConnectionInfo, PushInfo, Value};
+use redis::{AsyncConnectionConfig, Cmd, ConnectionAddr, PushInfo, RedisConnectionInfo, Value};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::futures::OwnedNotified;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, unconstrained};
 
+use super::address::Server;
 use super::error::Failure;
+use super::places::{Place, Places};
 use super::script::Script;
 use super::watch::Watches;
+use crate::store::LeaseRequest;
 
 /// How many commands may wait for the driver, before those who send wait in line.
 const BUFFER: usize = 1024;
@@ -30,49 +37,53 @@ pub(super) struct Link {
     driver: AbortHandle,
     alive: Arc<AtomicBool>,
     watches: Arc<Watches>,
-    /// The names by which the server knows the scripts.
-    acquire: String,
-    update: String,
+    places: Arc<Places>,
+    /// The names by which the server knows the scripts, in the order of [`Script::ALL`].
+    names: Vec<String>,
 }
 
 impl Link {
     /// A new connection, driven by the current runtime.
-    pub(super) async fn open(info: &ConnectionInfo, runtime: Handle) -> Result<Self, Failure> {
+    pub(super) async fn open(server: &Server, runtime: Handle) -> Result<Self, Failure> {
         let watches = Arc::new(Watches::default());
-        let heard = Arc::clone(&watches);
+        let places = Arc::new(Places::new());
+        let heard = (Arc::clone(&watches), Arc::clone(&places));
         let config = AsyncConnectionConfig::new()
             // Whoever waits for an answer has a limit of their own, which counts everything.
             .set_response_timeout(None)
             .set_pipeline_buffer_size(BUFFER)
             .set_push_sender(move |pushed: PushInfo| {
-                heard.hear(&pushed);
+                heard.0.hear(&pushed);
+                heard.1.hear(&pushed);
                 Ok::<(), ()>(())
             });
         let alive = Arc::new(AtomicBool::new(true));
-        let ending = Ending { alive: Arc::clone(&alive), watches: Arc::clone(&watches) };
-        let settings = info.redis_settings();
-        let (connection, driver) = match info.addr() {
+        let ending = Ending {
+            alive: Arc::clone(&alive),
+            watches: Arc::clone(&watches),
+            places: Arc::clone(&places),
+        };
+        let spoken = Spoken { settings: server.info.redis_settings(), config, ending };
+        let (connection, driver) = match server.info.addr() {
             ConnectionAddr::Tcp(host, port) => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await?;
                 stream.set_nodelay(true)?;
-                let (connection, driver) =
-                    MultiplexedConnection::new_with_config(settings, stream, config).await?;
-                (connection, runtime.spawn(drive(driver, ending)))
+                match &server.tls {
+                    Some(tls) => spoken.over(tls.wrap(host, stream).await?, &runtime).await?,
+                    None => spoken.over(stream, &runtime).await?,
+                }
             }
             #[cfg(unix)]
             ConnectionAddr::Unix(path) => {
-                let stream = tokio::net::UnixStream::connect(path).await?;
-                let (connection, driver) =
-                    MultiplexedConnection::new_with_config(settings, stream, config).await?;
-                (connection, runtime.spawn(drive(driver, ending)))
+                spoken.over(tokio::net::UnixStream::connect(path).await?, &runtime).await?
             }
             _ => return Err(Failure::Unsupported("no address that can be reached".to_owned())),
         };
-        let driver = driver.abort_handle();
-        let (acquire, update) = (String::new(), String::new());
-        let mut link = Self { connection, runtime, driver, alive, watches, acquire, update };
-        link.acquire = link.load(Script::Acquire).await?;
-        link.update = link.load(Script::Update).await?;
+        let names = Vec::new();
+        let mut link = Self { connection, runtime, driver, alive, watches, places, names };
+        for script in Script::ALL {
+            link.names.push(link.load(*script).await?);
+        }
         Ok(link)
     }
 
@@ -85,6 +96,7 @@ impl Link {
     pub(super) fn give_up(&self) {
         self.alive.store(false, Ordering::Release);
         self.watches.end();
+        self.places.end();
         let driver = self.driver.clone();
         self.runtime.spawn(async move {
             tokio::time::sleep(GRACE).await;
@@ -104,10 +116,7 @@ impl Link {
         script: Script,
         command: impl Fn(&str) -> Cmd,
     ) -> Result<Value, Failure> {
-        let name = match script {
-            Script::Acquire => &self.acquire,
-            Script::Update => &self.update,
-        };
+        let name = &self.names[script as usize];
         match self.ask(&command(name)).await {
             // The server was restarted behind a proxy, or told to forget. Nothing was done.
             Err(failure) if failure.is_no_script() => {
@@ -116,6 +125,24 @@ impl Link {
             }
             answer => answer,
         }
+    }
+
+    /// As [`run`](Self::run), of a server that is only now getting the keys of the call: without
+    /// being asked so, it would send us to the one that had them.
+    #[cfg(feature = "redis-cluster")]
+    pub(super) async fn run_asking(
+        &self,
+        script: Script,
+        command: impl Fn(&str) -> Cmd,
+    ) -> Result<Value, Failure> {
+        // It may not know the script yet, and the way to ask holds for one command only.
+        let name = self.load(script).await?;
+        let mut both = redis::Pipeline::new();
+        both.cmd("ASKING").add_command(command(&name));
+        let mut connection = self.connection.clone();
+        let mut answers = connection.req_packed_commands(&both, 0, 2).await?;
+        let answer = answers.pop().ok_or_else(|| Failure::odd("asking"))?;
+        Ok(answer.extract_error()?)
     }
 
     async fn load(&self, script: Script) -> Result<String, Failure> {
@@ -129,11 +156,55 @@ impl Link {
     pub(super) fn watch(&self, key: &str) -> Option<OwnedNotified> {
         self.watches.watch(key, &self.connection, &self.runtime)
     }
+
+    /// A place in the queue of the request's key; `None` if the connection is gone.
+    pub(super) fn wait(self: &Arc<Self>, request: &LeaseRequest, offset: i64) -> Option<Place> {
+        let calls = self.places.join(request.attempt_id, &self.connection, &self.runtime)?;
+        Some(Place::new(self, calls, request, offset))
+    }
+
+    pub(super) fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Sends before it returns, and lets a task see to the answer.
+    pub(super) fn send(&self, sent: impl Future<Output = ()> + Send + 'static) {
+        start(&self.runtime, sent);
+    }
+}
+
+/// Polls once, so that what is to be sent is on its way, and goes on in a task.
+pub(super) fn start(runtime: &Handle, future: impl Future<Output = ()> + Send + 'static) {
+    let mut future = Box::pin(unconstrained(future));
+    let mut context = Context::from_waker(Waker::noop());
+    if future.as_mut().poll(&mut context).is_pending() {
+        runtime.spawn(future);
+    }
 }
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link").field("alive", &self.is_alive()).finish_non_exhaustive()
+    }
+}
+
+/// How a connection is spoken on, whatever it is made of.
+struct Spoken<'a> {
+    settings: &'a RedisConnectionInfo,
+    config: AsyncConnectionConfig,
+    ending: Ending,
+}
+
+impl Spoken<'_> {
+    async fn over(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        runtime: &Handle,
+    ) -> Result<(MultiplexedConnection, AbortHandle), Failure> {
+        let Self { settings, config, ending } = self;
+        let (connection, driver) =
+            MultiplexedConnection::new_with_config(settings, stream, config).await?;
+        Ok((connection, runtime.spawn(drive(driver, ending)).abort_handle()))
     }
 }
 
@@ -146,12 +217,14 @@ async fn drive(driver: impl Future<Output = ()>, ending: Ending) {
 struct Ending {
     alive: Arc<AtomicBool>,
     watches: Arc<Watches>,
+    places: Arc<Places>,
 }
 
 impl Drop for Ending {
     fn drop(&mut self) {
         self.alive.store(false, Ordering::Release);
         self.watches.end();
+        self.places.end();
     }
 }
 
@@ -182,7 +255,7 @@ impl Links {
     pub(super) async fn open(
         &self,
         runtime: &Handle,
-        info: &ConnectionInfo,
+        server: &Server,
     ) -> Result<Arc<Link>, Failure> {
         let slot = self.slot(runtime.id());
         if let Some(link) = slot.current() {
@@ -192,7 +265,8 @@ impl Links {
         if let Some(link) = slot.current() {
             return Ok(link);
         }
-        let link = Arc::new(Link::open(info, runtime.clone()).await?);
+        let link = Arc::new(Link::open(server, runtime.clone()).await?);
+        link.places.attach(&link);
         *slot.link.lock() = Some(Arc::clone(&link));
         Ok(link)
     }

@@ -1,7 +1,9 @@
--- What both scripts know of a record. The layout is documented in `mod.rs`, the rules are those of
--- `../record.rs`; every number stays below 2^53, where doubles are exact.
+-- What the scripts know of a record. The layout is documented in `mod.rs`, the rules are those of
+-- `../record.rs`. Numbers stay below 2^53, where doubles are exact; Lua writes 14 digits of them by
+-- itself, which is enough for times and not for tokens.
 
-local LIMIT = 9007199254740992 -- 2^53
+-- From one token to the next; those between are the holders' who share a lease in one process.
+local STRIDE = 32
 
 -- Milliseconds and microseconds since 1970 by the server's clock, which only tests move.
 local function clock(offset)
@@ -11,23 +13,37 @@ local function clock(offset)
   return math.floor(micros / 1000), micros
 end
 
--- The words of a record, and where in it are: the end of the lease and what follows that, the note
--- on waiters, the fingerprint and what follows that. Nothing, if it is no record.
+-- The parts of a record, or nothing if it is none.
 local function parse(raw)
-  local state, choice, token, attempt, lease_at, expires, after_lease, note_at, note, print, ends =
-    string.match(raw, '^1 ([pcif]) ([rh]) (%d+) (%d+) ()(%d+)() %d+ ()([-w%d]+) ([-f])\n()')
-  if not state then return nil end
-  attempt, expires = tonumber(attempt), tonumber(expires)
-  if state == 'p' then ends = ends + 16 end
-  local print_at = ends
-  if print == 'f' then ends = ends + 33 end
-  if tonumber(token) >= LIMIT or expires >= LIMIT or attempt >= 4294967296 then return nil end
-  if state == 'c' then
-    if not tonumber(note) or #raw + 1 < ends then return nil end
-  elseif #raw + 1 ~= ends or (note ~= '-' and note ~= 'w') then
-    return nil
+  local note, token = string.match(raw, '^1 f %- ([-wl]) %- (%d+)\n$')
+  if note then
+    return #token == 16 and { state = 'f', note = note, token = tonumber(token), expires = 0 } or nil
   end
-  return state, choice, token, attempt, expires, note, lease_at, after_lease, note_at, print_at, ends
+  local state, choice, note, flag, token, expires, since, attempt, ends = string.match(raw,
+    '^1 ([pgci]) ([rh]) (%S) ([-f]) (%d+) (%d+) (%d+) (%d+)\n()')
+  if not state or #token ~= 16 or #expires ~= 13 or #since ~= 13 then return nil end
+  local record = { state = state, choice = choice, note = note, token = tonumber(token),
+    expires = tonumber(expires), attempt = tonumber(attempt) }
+  if state == 'p' or state == 'g' then
+    record.id = string.sub(raw, ends, ends + 15)
+    ends = ends + 16
+  end
+  record.print = ''
+  if flag == 'f' then
+    record.print = string.sub(raw, ends, ends + 32)
+    ends = ends + 33
+  end
+  local whole, waiters = #raw + 1 == ends, string.find(note, '[-wl]') ~= nil
+  if state == 'c' then whole = #raw + 1 >= ends end
+  local small = record.token < 9007199254740992 and record.attempt < 4294967296
+  if not whole or not small or waiters == (state == 'c') then return nil end
+  return record
+end
+
+-- The text of a record in progress (`p`) or granted to somebody who waits (`g`).
+local function in_progress(state, choice, note, token, expires, now, attempt, id, print)
+  return string.format('1 %s %s %s %s %016.0f %013.0f %013.0f %.0f\n', state, choice, note,
+    print == '' and '-' or 'f', token, expires, now, attempt) .. id .. print
 end
 
 -- Writes a record whose holder may vanish, or did: it is kept so long, or until it is resolved.
@@ -39,8 +55,3 @@ local function hold(key, value, choice, keep)
   end
 end
 
--- A record in progress with another end of its lease.
-local function extended(raw, lease_at, after_lease, expires)
-  return string.sub(raw, 1, lease_at - 1) .. string.format('%.0f', expires)
-    .. string.sub(raw, after_lease)
-end

@@ -1,4 +1,4 @@
-//! The two scripts: their text, and how they are called.
+//! The scripts: their text, and how they are called.
 
 use std::time::Duration;
 
@@ -9,26 +9,65 @@ use crate::store::record;
 /// The key of the token drawn last. No record is named so: their names have slashes in them.
 pub(super) const TOKENS: &str = "oncely:last_token";
 
-/// What both operations run on the server.
+/// What the store runs on the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Script {
     Acquire,
     Update,
+    /// Takes a place in the queue of a key.
+    Wait,
+    /// Gives it up.
+    Leave,
+    /// Looks at keys of one slot, before any of several is taken.
+    #[cfg(feature = "redis-cluster")]
+    Look,
 }
 
 impl Script {
+    pub(super) const ALL: &[Self] = &[
+        Self::Acquire,
+        Self::Update,
+        Self::Wait,
+        Self::Leave,
+        #[cfg(feature = "redis-cluster")]
+        Self::Look,
+    ];
+
     /// The text to load.
     pub(super) const fn text(self) -> &'static str {
         match self {
-            Self::Acquire => concat!(include_str!("record.lua"), include_str!("acquire.lua")),
-            Self::Update => concat!(include_str!("record.lua"), include_str!("update.lua")),
+            Self::Acquire => concat!(
+                include_str!("acquire_one.lua"),
+                include_str!("record.lua"),
+                include_str!("acquire.lua"),
+            ),
+            Self::Update => concat!(
+                include_str!("update_one.lua"),
+                include_str!("record.lua"),
+                include_str!("queue.lua"),
+                include_str!("update.lua"),
+            ),
+            Self::Wait => concat!(
+                include_str!("record.lua"),
+                include_str!("queue.lua"),
+                include_str!("wait.lua"),
+            ),
+            Self::Leave => concat!(
+                include_str!("record.lua"),
+                include_str!("queue.lua"),
+                include_str!("leave.lua"),
+            ),
+            #[cfg(feature = "redis-cluster")]
+            Self::Look => concat!(include_str!("record.lua"), include_str!("look.lua")),
         }
     }
 
-    /// The beginning of a call: the keys come next, then the arguments.
-    pub(super) fn call(sha: &str, keys: usize) -> Cmd {
-        let mut command = redis::cmd("EVALSHA");
-        command.arg(sha).arg(keys);
+    /// The beginning of a call: the keys come next, then so many arguments for each.
+    pub(super) fn call(sha: &str, keys: usize, arguments: usize) -> Cmd {
+        /// About how long a key and what belongs to it are.
+        const BYTES: usize = 128;
+        let mut command = Cmd::with_capacity(4 + keys * (1 + arguments), 64 + keys * BYTES);
+        command.arg("EVALSHA").arg(sha).arg(keys);
         command
     }
 
@@ -40,8 +79,9 @@ impl Script {
     }
 }
 
-/// The longest time in a script: added to any of today's moments it is still exact as a double.
-const LONGEST: i64 = 1 << 52;
+/// The longest time in a script, 158 years: the moment at its end has 13 digits until the year 2128,
+/// as the layout wants it.
+const LONGEST: i64 = 5_000_000_000_000;
 
 /// The whole milliseconds of a duration, as the scripts can count them.
 pub(super) fn millis(duration: Duration) -> i64 {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use redis::{Cmd, Value};
 
 use super::error::Failure;
+use super::layout::token_text;
 use super::script::{Script, millis};
 use crate::store::record::{ABANDONED, TOMBSTONE};
 use crate::store::{Lease, Update, Updated};
@@ -14,19 +15,21 @@ const SPARE: Duration = Duration::from_secs(1);
 
 /// The call that applies every update for itself.
 pub(super) fn command(sha: &str, updates: &[(Lease, Update)], offset: i64) -> Cmd {
-    let mut command = Script::call(sha, updates.len());
+    let mut command = Script::call(sha, updates.len(), 5);
     for (lease, _) in updates {
         command.arg(lease.key.as_str());
     }
     for (lease, update) in updates {
-        command.arg(lease.token.value());
+        command.arg(token_text(lease.token));
         let (length, kept, outcome) = match update {
             Update::Renew { lease } => {
                 command.arg("r");
                 (*lease, lease.saturating_add(ABANDONED), &[][..])
             }
             Update::Complete { outcome, retention } => {
-                command.arg(outcome.code());
+                // A word of one letter, as all others.
+                let code = char::from_digit(outcome.code().into(), 10).unwrap_or('?');
+                command.arg(code.encode_utf8(&mut [0; 4]).as_bytes());
                 (*retention, retention.saturating_add(SPARE), outcome.payload())
             }
             Update::Release => {
@@ -49,7 +52,10 @@ pub(super) fn command(sha: &str, updates: &[(Lease, Update)], offset: i64) -> Cm
 /// A record that cannot be understood is an error where it is asked for alone. Among others it says
 /// [`Updated::Lost`]: the leases that are renewed beside it must not be lost with it.
 pub(super) fn answer(updates: &[(Lease, Update)], answer: Value) -> Result<Vec<Updated>, Failure> {
-    let Value::Array(answers) = answer else { return Err(Failure::odd("update")) };
+    let answers = match answer {
+        Value::Array(answers) => answers,
+        alone => vec![alone],
+    };
     if answers.len() != updates.len() {
         return Err(Failure::odd("update"));
     }

@@ -11,9 +11,10 @@ use redis::{PushInfo, PushKind, Value};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
-use tokio::task::unconstrained;
 
-/// What stands before the key in the name of its channel; `update.lua` has it too.
+use super::link::start;
+
+/// What stands before the key in the name of its channel; `queue.lua` has it too.
 const CHANNEL: &str = "oncely:changed:";
 
 /// How long a subscription outlives its last waiter: a key that is fought for is not subscribed to
@@ -130,7 +131,7 @@ enum Command {
 fn send(command: Command, key: &str, connection: &MultiplexedConnection, runtime: &Handle) {
     let channel = format!("{CHANNEL}{key}");
     let mut connection = connection.clone();
-    let mut sent = Box::pin(unconstrained(async move {
+    start(runtime, async move {
         let answer = match command {
             Command::Subscribe => connection.subscribe(channel).await,
             Command::Unsubscribe => connection.unsubscribe(channel).await,
@@ -138,9 +139,5 @@ fn send(command: Command, key: &str, connection: &MultiplexedConnection, runtime
         if let Err(error) = answer {
             tracing::debug!(%error, "no news of a key; whoever waits for it looks now and then");
         }
-    }));
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    if sent.as_mut().poll(&mut context).is_pending() {
-        runtime.spawn(sent);
-    }
+    });
 }

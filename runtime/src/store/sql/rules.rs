@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use super::columns::TOKEN_LIMIT;
 use super::failure::Failure;
-use crate::store::record::{Record, Standing, millis};
+use crate::store::record::{Record, SPARE_TOKENS, Standing, millis};
 use crate::store::{LeaseRequest, Occupant, Token, Update, Updated};
 
 /// Longer than any database will stand, and short enough to add to any time of it.
 const LONGEST: i64 = 1 << 60;
+/// From one token of a key to the next; the statements that take a free key at once have it too.
+const STRIDE: i64 = SPARE_TOKENS.cast_signed() + 1;
 
 /// A moment by the database's clock, and the highest token of what was deleted before.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +32,8 @@ impl Instant {
         let floor =
             self.floor.ok_or_else(|| Failure::Corrupt("`token_floor` is missing".into()))?;
         let before = record.map_or(0, |record| record.token.value().cast_signed());
-        let token = self.micros.max(floor + 1).max(before + 1);
+        let token =
+            self.micros.max(floor.saturating_add(STRIDE)).max(before.saturating_add(STRIDE));
         if token >= TOKEN_LIMIT {
             return Err(Failure::Corrupt(format!("the tokens have come to {token}")));
         }

@@ -149,7 +149,7 @@ pub(super) async fn expect_completed(
     expected: &StoredOutcome,
 ) -> Result<Duration, Violation> {
     let occupant = seen(store, request).await?;
-    let RecordState::Completed { outcome, age } = &occupant.state else {
+    let RecordState::Completed { outcome, age, .. } = &occupant.state else {
         return Err(Violation::new(format!("expected a completed record, found {occupant:?}")));
     };
     ensure!(outcome == expected, "{expected:?} was stored, and {outcome:?} came back");

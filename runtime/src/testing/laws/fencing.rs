@@ -13,25 +13,25 @@ use crate::store::{
 };
 
 /// Tokens of a key strictly increase, across release, expiry, completion, interruption, purge, and
-/// a store clock that steps back.
+/// a store clock that steps back; between two of them is what the store says that it leaves unused.
 ///
 /// # Errors
 /// [`Violation`] if the store breaks the law.
 pub async fn rising(fixture: &dyn Fixture) -> Result<(), Violation> {
     let bench = Bench::new(fixture).await;
     let long = bench.long("key")?;
-    let mut last = Token::new(0);
+    let (mut used, spare) = (0, bench.store.spare_tokens());
     for round in 0..2 {
         for end in [Ends::Released, Ends::Expired, Ends::Completed, Ends::Interrupted] {
             for purge in [false, true] {
                 let lease = hold_once(&bench, &long, end).await?;
                 ensure!(
-                    lease.token > last,
-                    "{:?} came after {last:?} (round {round}, before {end:?})",
+                    lease.token.value() > used,
+                    "{:?} came when those to {used} were used (round {round}, before {end:?})",
                     lease.token
                 );
                 ensure!(lease.token.value() < 1 << 53, "{:?} is too large", lease.token);
-                last = lease.token;
+                used = lease.token.value() + spare;
                 if purge {
                     fixture.purge().await;
                 }
@@ -45,8 +45,8 @@ pub async fn rising(fixture: &dyn Fixture) -> Result<(), Violation> {
     update(&*bench.store, &lease, Update::Interrupt).await?;
     let resolved = take(&*bench.other, &resolving(&held)).await?;
     ensure!(
-        resolved.token > lease.token && lease.token > last,
-        "{:?} and {:?} came after {last:?}",
+        resolved.token > lease.token && lease.token.value() > used,
+        "{:?} and {:?} came when those to {used} were used",
         lease.token,
         resolved.token
     );

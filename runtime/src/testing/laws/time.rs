@@ -68,6 +68,15 @@ async fn retention(bench: &Bench<'_>) -> Result<(), Violation> {
         update(store, &lease, what).await?;
         outlast_short_leases().await;
         expect_completed(&*bench.other, &request, &value(b"kept")).await?;
+        // Who keeps the outcome at hand relies on it. A store that cannot tell says zero.
+        let met = occupant(&*bench.other, std::slice::from_ref(&request)).await?;
+        if let RecordState::Completed { remaining, .. } = met.state {
+            ensure!(
+                remaining <= retention - SHORT,
+                "an outcome that was stored {SHORT:?} ago for {retention:?} is said to replay for \
+                 {remaining:?} more"
+            );
+        }
     }
     let request = bench.long("soon over")?.with_on_interrupted(OnInterrupted::Hold);
     let lease = take(store, &request).await?;

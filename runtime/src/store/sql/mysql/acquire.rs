@@ -25,7 +25,7 @@ pub(super) const WRITTEN: &str = "`key`, token, attempt_id, attempt, on_interrup
 /// Takes a record that was given back, and leaves every other one as it is. The state comes last: the
 /// other columns ask for what it was.
 pub(super) const UNLESS_TAKEN: &str = " on duplicate key update \
-     token = if(state = 3, greatest(values(token), token + 1), token), \
+     token = if(state = 3, greatest(values(token), token + 32), token), \
      attempt_id = if(state = 3, values(attempt_id), attempt_id), \
      attempt = if(state = 3, 1, attempt), \
      on_interrupted = if(state = 3, values(on_interrupted), on_interrupted), \
@@ -39,7 +39,7 @@ pub(super) fn new_record(text: &mut Text, request: &LeaseRequest, state: i64) {
     let length = if state == FREE { 0 } else { rules::length(request.lease) };
     let keep = if state == FREE { Some(millis(TOMBSTONE)) } else { keep(request) };
     text.value(&name::column(&request.key));
-    text.add(", greatest(@oncely_now, @oncely_floor + 1), ");
+    text.add(", greatest(@oncely_now, @oncely_floor + 32), ");
     text.value(request.attempt_id.as_bytes()).add(", 1, ");
     text.value(on_interrupted_code(request.on_interrupted)).add(", ");
     text.value(request.fingerprint.map(|print| print.to_bytes()).as_ref());

@@ -45,6 +45,7 @@ use super::joins::DatabaseId;
 use super::seats::Seats;
 #[cfg(feature = "testing")]
 use crate::store::clock::Clock;
+use crate::store::record::SPARE_TOKENS;
 use crate::store::{
     Acquired, BoxFuture, Lease, LeaseRequest, Occupant, Store, StoreError, StoreErrorKind, Update,
     Updated,
@@ -305,6 +306,10 @@ impl Store for MySqlStore {
 
     fn database(&self) -> Option<DatabaseId> {
         Some(self.database)
+    }
+
+    fn spare_tokens(&self) -> u64 {
+        SPARE_TOKENS
     }
 }
 

@@ -44,12 +44,12 @@ const CLAIM: &str = concat!(
      ), taken as ( \
          insert into oncely_records as r (key, token, attempt_id, state, attempt, on_interrupted, \
              fingerprint, expires_at, purge_at) \
-         select ask.key, greatest(micros, floor + 1), ask.attempt_id, 0, 1, ask.on_interrupted, \
+         select ask.key, greatest(micros, floor + 32), ask.attempt_id, 0, 1, ask.on_interrupted, \
              ask.fingerprint, micros / 1000 + ask.lease, micros / 1000 + ask.keep \
          from ask cross join clock \
          where not exists (select from seen where seen.call = ask.call and seen.state <> 3) \
          order by ask.key \
-         on conflict (key) do update set token = greatest(excluded.token, r.token + 1), \
+         on conflict (key) do update set token = greatest(excluded.token, r.token + 32), \
              attempt_id = excluded.attempt_id, state = 0, attempt = 1, \
              on_interrupted = excluded.on_interrupted, fingerprint = excluded.fingerprint, \
              expires_at = excluded.expires_at, purge_at = excluded.purge_at, \

@@ -29,11 +29,11 @@ const CLAIM: &str = concat!(
      ), taken as ( \
          insert into oncely_records as r (key, token, attempt_id, state, attempt, on_interrupted, \
              fingerprint, expires_at, purge_at) \
-         select $2, greatest(micros, floor + 1), $3, $4, 1, $5, $6, micros / 1000 + $7, \
+         select $2, greatest(micros, floor + 32), $3, $4, 1, $5, $6, micros / 1000 + $7, \
              micros / 1000 + $8 \
          from gate cross join clock \
          where gate.open and identity = $9 and not exists (select from seen where state <> 3) \
-         on conflict (key) do update set token = greatest(excluded.token, r.token + 1), \
+         on conflict (key) do update set token = greatest(excluded.token, r.token + 32), \
              attempt_id = excluded.attempt_id, state = excluded.state, attempt = 1, \
              on_interrupted = excluded.on_interrupted, fingerprint = excluded.fingerprint, \
              expires_at = excluded.expires_at, purge_at = excluded.purge_at, \

@@ -56,6 +56,7 @@ use super::joins::DatabaseId;
 use super::seats::{Seats, on_a_seat};
 #[cfg(feature = "testing")]
 use crate::store::clock::Clock;
+use crate::store::record::SPARE_TOKENS;
 use crate::store::{
     Acquired, BoxFuture, Key, Lease, LeaseRequest, Occupant, RecordState, Store, StoreError,
     StoreErrorKind, Update, Updated,
@@ -365,6 +366,10 @@ impl Store for PostgresStore {
 
     fn database(&self) -> Option<DatabaseId> {
         Some(self.database)
+    }
+
+    fn spare_tokens(&self) -> u64 {
+        SPARE_TOKENS
     }
 }
 

@@ -1,5 +1,6 @@
 //! Taking keys: a look without the lock, then all of them or none.
 
+use std::iter::StepBy;
 use std::ops::Range;
 
 use sqlx::SqliteConnection;
@@ -8,7 +9,7 @@ use super::super::columns::TOKEN_LIMIT;
 use super::error::Failure;
 use super::row;
 use crate::store::clock::Clock;
-use crate::store::record::{Record, Standing};
+use crate::store::record::{Record, SPARE_TOKENS, Standing};
 use crate::store::{Acquired, Fingerprint, Key, LeaseRequest, Occupant, Token, Update};
 
 /// The first occupied key, if there is one. Takes no lock, so that replays and busy answers run
@@ -88,16 +89,18 @@ fn decide<'record>(
     requests.iter().zip(records).map(decide_one).collect()
 }
 
-/// As many tokens as there are new leases, above every token drawn before.
+/// As many tokens as there are new leases, above every token drawn before and those left unused.
 async fn draw_tokens(
     connection: &mut SqliteConnection,
     records: &[Option<Record>],
     grants: &[Grant<'_>],
-) -> Result<Range<u64>, Failure> {
+) -> Result<StepBy<Range<u64>>, Failure> {
     let new = grants.iter().filter(|grant| matches!(grant, Grant::New { .. })).count();
-    let Ok(new @ 1..) = i64::try_from(new) else { return Ok(0..0) };
+    let stride = SPARE_TOKENS as usize + 1;
+    let Ok(new @ 1..) = i64::try_from(new * stride) else { return Ok((0..0).step_by(stride)) };
     // The counter is never behind a record unless someone edited it; then the record is right.
-    let highest = records.iter().flatten().map(|record| record.token.value()).max().unwrap_or(0);
+    let highest = records.iter().flatten().map(|record| record.token.value() + SPARE_TOKENS);
+    let highest = highest.max().unwrap_or(0);
     let last: Option<i64> = sqlx::query_scalar(
         "update oncely_meta set value = max(value, ?) + ? \
          where name = 'last_token' and typeof(value) = 'integer' and value >= 0 returning value",
@@ -108,7 +111,7 @@ async fn draw_tokens(
     .await?;
     match last {
         Some(last) if last >= new && last < TOKEN_LIMIT => {
-            Ok((last - new + 1).unsigned_abs()..last.unsigned_abs() + 1)
+            Ok(((last - new + 1).unsigned_abs()..last.unsigned_abs() + 1).step_by(stride))
         }
         Some(last) => Err(Failure::Corrupt(format!("the token counter cannot go to {last}"))),
         None => Err(Failure::Corrupt("the token counter is missing or no count".to_owned())),

@@ -21,6 +21,7 @@ use self::connection::{File, Role};
 use self::writer::Writer;
 use super::super::clock::Clock;
 use super::joins::DatabaseId;
+use crate::store::record::SPARE_TOKENS;
 use crate::store::{
     Acquired, BoxFuture, Lease, LeaseRequest, Occupant, Store, StoreError, Update, Updated,
 };
@@ -163,6 +164,10 @@ impl Store for SqliteStore {
 
     fn database(&self) -> Option<DatabaseId> {
         Some(self.database)
+    }
+
+    fn spare_tokens(&self) -> u64 {
+        SPARE_TOKENS
     }
 }
 

@@ -1,0 +1,144 @@
+//! A response as it is stored: its head in one line of JSON, and its body behind it, byte for byte.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::{Deserialize, Serialize};
+
+use super::headers::is_stored;
+use crate::model::MAX_OUTCOME_BYTES;
+
+/// What a response was, as far as it is given again.
+///
+/// ```text
+/// {"status":201,"headers":[["location","/payments/7"]]}
+/// {"id":7,"cents":1200}
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recorded {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Head {
+    status: u16,
+    headers: Vec<(String, String)>,
+}
+
+impl Recorded {
+    /// Takes a header over, unless it is one that is not stored.
+    pub(super) fn keep(&mut self, name: &HeaderName, value: &HeaderValue, asked: &[HeaderName]) {
+        if is_stored(name, value, asked) {
+            self.headers.append(name, value.clone());
+        }
+    }
+
+    /// The stored form.
+    pub(super) fn encode(&self) -> Result<Arc<[u8]>, serde_json::Error> {
+        let headers = self.headers.iter();
+        let head = Head {
+            status: self.status.as_u16(),
+            headers: headers.map(|(name, value)| (name.to_string(), text(value))).collect(),
+        };
+        let mut stored = Vec::with_capacity(self.body.len() + 128);
+        serde_json::to_writer(&mut stored, &head)?;
+        stored.push(b'\n');
+        stored.extend_from_slice(&self.body);
+        match stored.len() {
+            0..=MAX_OUTCOME_BYTES => Ok(stored.into()),
+            _ => Err(unstorable("the answer is larger than 1 MiB")),
+        }
+    }
+
+    /// What was stored.
+    pub(super) fn decode(stored: &[u8]) -> Result<Self, serde_json::Error> {
+        let end = stored.iter().position(|byte| *byte == b'\n');
+        let (head, body) = match end {
+            Some(end) => (&stored[..end], &stored[end + 1..]),
+            None => (stored, &[][..]),
+        };
+        let head: Head = serde_json::from_slice(head)?;
+        let status = StatusCode::from_u16(head.status).map_err(unstorable)?;
+        let mut headers = HeaderMap::with_capacity(head.headers.len() + 2);
+        for (name, value) in head.headers {
+            let name = HeaderName::try_from(name).map_err(unstorable)?;
+            headers.append(name, value_of(&value)?);
+        }
+        Ok(Self { status, headers, body: Bytes::copy_from_slice(body) })
+    }
+}
+
+/// A value may have bytes beyond ASCII, of no known encoding: each is kept as one character.
+fn text(value: &HeaderValue) -> String {
+    value.as_bytes().iter().copied().map(char::from).collect()
+}
+
+fn value_of(text: &str) -> Result<HeaderValue, serde_json::Error> {
+    let bytes: Result<Vec<u8>, _> = text.chars().map(u8::try_from).collect();
+    HeaderValue::from_bytes(&bytes.map_err(unstorable)?).map_err(unstorable)
+}
+
+/// Why a response cannot be stored or read back.
+pub(super) fn unstorable(why: impl std::fmt::Display) -> serde_json::Error {
+    serde::ser::Error::custom(why)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+    use http::header::{CONTENT_LENGTH, LOCATION, SET_COOKIE};
+    use http::{HeaderName, HeaderValue, StatusCode};
+
+    use super::Recorded;
+
+    #[test]
+    fn what_is_stored_comes_back_byte_for_byte() {
+        let mut recorded = Recorded { status: StatusCode::CREATED, ..Recorded::default() };
+        for (name, value) in
+            [("location", &b"/a b"[..]), ("x-bytes", b"caf\xe9 \x80"), ("x-bytes", b"again")]
+        {
+            let name = HeaderName::from_static(name);
+            recorded.keep(&name, &HeaderValue::from_bytes(value).unwrap(), &[]);
+        }
+        recorded.body = (0..=255).chain([10, 10]).collect();
+        let stored = recorded.encode().unwrap();
+        assert!(stored.starts_with(b"{\"status\":201,"));
+        assert_eq!(Recorded::decode(&stored).unwrap(), recorded);
+    }
+
+    #[test]
+    fn secrets_are_stored_only_when_asked_for() {
+        let mut recorded = Recorded::default();
+        let mut sensitive = HeaderValue::from_static("secret");
+        sensitive.set_sensitive(true);
+        let plain = HeaderValue::from_static("plain");
+        recorded.keep(&SET_COOKIE, &plain, &[]);
+        recorded.keep(&LOCATION, &sensitive, &[]);
+        recorded.keep(&CONTENT_LENGTH, &plain, &[CONTENT_LENGTH]);
+        assert!(recorded.headers.is_empty());
+        recorded.keep(&SET_COOKIE, &plain, &[SET_COOKIE]);
+        recorded.keep(&LOCATION, &sensitive, &[LOCATION]);
+        assert_eq!(recorded.headers.len(), 2);
+    }
+
+    #[test]
+    fn what_is_too_large_or_no_record_says_so() {
+        let body = vec![0; 1 << 20].into();
+        let large = Recorded { body, ..Recorded::default() };
+        assert!(large.encode().unwrap_err().to_string().contains("1 MiB"));
+        for stored in [
+            &b""[..],
+            b"{}",
+            b"{\"status\":99,\"headers\":[]}\n",
+            b"{\"status\":200,\"headers\":[[\"a b\",\"c\"]]}\n",
+            b"{\"status\":200,\"headers\":[[\"a\",\"\\n\"]]}\n",
+            "{\"status\":200,\"headers\":[[\"a\",\"\u{2713}\"]]}\n".as_bytes(),
+        ] {
+            assert!(Recorded::decode(stored).is_err(), "{stored:?}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! One server, and the connections to it.
+
+use std::fmt;
+use std::sync::Arc;
+
+#[cfg(feature = "redis-cluster")]
+use redis::ConnectionAddr;
+use redis::{Cmd, Value};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout_at};
+
+use super::LIMIT;
+use super::address::Server;
+use super::error::Failure;
+use super::link::{Link, Links};
+use super::script::Script;
+use crate::store::{StoreError, StoreErrorKind};
+
+/// Where an operation runs, and until when.
+#[derive(Clone, Debug)]
+pub(super) struct Bounds {
+    pub(super) runtime: Handle,
+    pub(super) until: Instant,
+}
+
+impl Bounds {
+    /// Those of an operation that begins now.
+    pub(super) fn of_now() -> Result<Self, StoreError> {
+        // Timers and connections panic where there is no runtime.
+        let runtime = Handle::try_current().map_err(|error| {
+            let advice = "use the store from within a tokio runtime";
+            StoreError::new(StoreErrorKind::Unsupported, advice).with_source(error)
+        })?;
+        Ok(Self { runtime, until: Instant::now() + LIMIT })
+    }
+}
+
+/// A server, connected to once from each runtime that uses it.
+pub(super) struct Node {
+    server: Server,
+    shown: String,
+    links: Links,
+}
+
+impl Node {
+    pub(super) fn new(server: Server) -> Self {
+        Self { shown: server.shown(), server, links: Links::default() }
+    }
+
+    #[cfg(feature = "redis-cluster")]
+    pub(super) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Its host, or nothing if it is on a socket.
+    #[cfg(feature = "redis-cluster")]
+    pub(super) fn host(&self) -> &str {
+        match self.server.info.addr() {
+            ConnectionAddr::Tcp(host, _) => host,
+            _ => "",
+        }
+    }
+
+    /// What may be shown of its address.
+    pub(super) fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// The connection of this runtime, if there is one.
+    pub(super) fn link(&self, runtime: &Handle) -> Option<Arc<Link>> {
+        self.links.current(runtime)
+    }
+
+    /// Calls a script.
+    pub(super) async fn run(
+        &self,
+        bounds: &Bounds,
+        script: Script,
+        command: impl Fn(&str) -> Cmd,
+    ) -> Result<Value, Failure> {
+        self.bounded(bounds, async |link| link.run(script, command).await).await
+    }
+
+    /// Does one thing on the connection of a runtime, within its time.
+    pub(super) async fn bounded<T>(
+        &self,
+        bounds: &Bounds,
+        operation: impl AsyncFnOnce(&Link) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let Bounds { runtime, until } = bounds;
+        let mut used = None;
+        let work = async {
+            let link = match self.links.current(runtime) {
+                Some(link) => link,
+                None => self.links.open(runtime, &self.server).await?,
+            };
+            operation(used.insert(link)).await
+        };
+        let answer = timeout_at(*until, work).await.unwrap_or(Err(Failure::TooLate));
+        if let Err(failure) = &answer
+            && let Some(link) = used.filter(|_| failure.spoils_connection())
+        {
+            link.give_up();
+        }
+        answer
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("address", &self.shown).finish_non_exhaustive()
+    }
+}
