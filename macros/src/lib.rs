@@ -177,7 +177,22 @@ use crate::attribute::{Kind, attribute};
 /// every process. `skip` it, take a `BTreeSet`, or write `#[allow(deprecated)]` at the function:
 /// that is the lint by which a macro can warn.
 ///
-/// `tx = …` and `begin(tx = …)` are reserved for stores of SQL databases, and do not compile yet.
+/// # In a transaction
+///
+/// `tx = tx` names an argument, a `&mut sqlx::Transaction<'_, DB>`: claim and outcome are written in
+/// it with whatever the body writes, and become real when its owner commits it, or not at all.
+/// Exactly once, for that database. `begin(tx = self.pool)` begins a transaction on that pool, the
+/// body has it as `tx`, and it is committed with the outcome. The coordinator's store must be in the
+/// same database. A duplicate waits for the transaction before it; the lock of a `#[with_lock]` on
+/// the same function belongs to the transaction as well.
+///
+/// ```text
+/// #[idempotent(key = "pay:<request_id>", tx = tx)]
+/// async fn pay(tx: &mut Transaction<'_, Postgres>, request_id: &str) -> Result<(), PayError> {
+///     sqlx::query("insert into payments …").execute(&mut **tx).await?;
+///     Ok(())
+/// }
+/// ```
 ///
 /// # What does not compile
 ///
@@ -209,7 +224,10 @@ use crate::attribute::{Kind, attribute};
 /// | `-> Result<(StatusCode, &'static str), …>` | `&str` cannot be replayed as a response |
 /// | `-> Result<…, PayError>` without the `From` | `PayError` cannot carry a refusal: it lacks `From<oncely::Error>` |
 /// | `cart: &mut Vec<u64>` | `cart` is `&mut`: a replay could not repeat what is done to it |
-/// | `tx = tx` | `tx` needs an SQL store, which this release does not have yet |
+/// | `tx = tx` with `tx: &mut Pool` | no SQL store of oncely serves `Pool` |
+/// | `begin(tx = pool)` with a `u64` | a call cannot begin a transaction on `u64` |
+/// | `begin` | `begin` needs a pool to begin a transaction on |
+/// | `tx = tx, begin(tx = self.pool)` | `tx` and `begin` are both set |
 ///
 /// Each says below what to write instead, and all mistakes of a function come in one go.
 #[proc_macro_attribute]

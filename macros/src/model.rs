@@ -38,7 +38,8 @@ pub(crate) struct Idempotent {
     pub(crate) remember_errors: Slot<Remember>,
     pub(crate) on_interrupted: Slot<OnInterrupted>,
     pub(crate) detached: Slot<()>,
-    pub(crate) begin: Slot<()>,
+    /// The name of the transaction, and the pool to begin it on.
+    pub(crate) begin: Slot<(Ident, Expr)>,
     pub(crate) scope: Slot<Template>,
 }
 

@@ -56,6 +56,7 @@ mod coordinator;
 #[cfg(feature = "http")]
 pub mod http;
 mod idempotency;
+mod joined;
 mod lease;
 mod lock;
 mod model;
@@ -67,6 +68,7 @@ pub use coordinator::{Coordinator, CoordinatorBuilder, Idempotent, Lock, Shutdow
 pub use idempotency::{
     ForgetErrors, Outcome, RememberErrors, RememberErrorsIf, Remembering, ReplayCache,
 };
+pub use joined::fence;
 pub use lease::{Call, current};
 pub use lock::LockGuard;
 pub use model::{

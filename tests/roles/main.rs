@@ -6,6 +6,7 @@ mod kills;
 mod pauses;
 mod stores;
 mod storm;
+mod transactions;
 mod waiters;
 
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ async fn main() -> ExitCode {
         "calls_for_ever" => kills::calls_for_ever(part).await,
         "adds_for_ever" => kills::adds_for_ever(part).await,
         "makes_many_calls" => storm::makes_many_calls(part).await,
+        "pays_in_a_transaction" => transactions::pays_in_a_transaction(part).await,
         "passes_a_lock_around" => stores::passes_a_lock_around(part).await,
         "waits_in_line" => waiters::waits_in_line(part).await,
         unknown => {

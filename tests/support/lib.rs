@@ -6,6 +6,7 @@ pub mod events;
 pub mod fixture;
 pub mod memory;
 pub mod mysql;
+pub mod payments;
 pub mod postgres;
 pub mod processes;
 pub mod proxy;

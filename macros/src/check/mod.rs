@@ -6,6 +6,7 @@ mod generics;
 mod keys;
 mod options;
 mod signature;
+mod transaction;
 mod warnings;
 
 use proc_macro2::Ident;
@@ -19,6 +20,7 @@ use crate::model::{
 
 pub(crate) use door::Door;
 pub(crate) use keys::{Key, Piece};
+pub(crate) use transaction::Transaction;
 pub(crate) use warnings::Warning;
 
 /// Both attributes of one function as they were written.
@@ -48,6 +50,7 @@ pub(crate) struct Plan {
     pub(crate) is_value: bool,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) coordinator: Option<Expr>,
+    pub(crate) transaction: Option<Transaction>,
     pub(crate) work: Work,
 }
 
@@ -120,6 +123,7 @@ pub(crate) fn check<'function>(
     }
     let door = Door::of(&written, problems);
     let coordinator = options::coordinator(&written, problems);
+    let transaction = transaction::transaction(function, &written, problems);
     let mut warnings = Vec::new();
     if let Some(lock) = &written.lock {
         warnings.extend(warnings::constant_keys(function, lock, problems));
@@ -139,7 +143,8 @@ pub(crate) fn check<'function>(
     let is_generic = generics::mentions_parameter(function, &returns) && !is_opaque;
     // Of a type that is not known yet, everything may be true.
     let is_value = is_opaque || generics::gives_plain(&returns);
-    let plan = Plan { door, returns, is_generic, is_value, warnings, coordinator, work };
+    let plan =
+        Plan { door, returns, is_generic, is_value, warnings, coordinator, transaction, work };
     problems.is_empty().then_some(Guarded { function, plan, _checked: Checked })
 }
 

@@ -6,7 +6,7 @@ use syn::Expr;
 
 use super::Written;
 use crate::diagnostics::Problems;
-use crate::model::{Duration, Idempotent, Lock, Slot, Timing};
+use crate::model::{Duration, Idempotent, Lock, OnStoreError, Slot, Timing};
 
 /// What holds where nothing is written, in milliseconds and in words.
 const MAX_HOLD: (u64, &str) = (3_600_000, "1h");
@@ -110,12 +110,12 @@ fn lock_keys(lock: &Lock, problems: &mut Problems) {
 fn transactions(idempotent: &Idempotent, problems: &mut Problems) {
     let timing = &idempotent.timing;
     transaction(timing, problems);
+    if let (Some(_), Some(tx)) = (&idempotent.begin.name, &timing.tx.name) {
+        let what = "`tx` and `begin` are both set";
+        problems.report(tx, what, "`begin` makes a transaction, `tx` joins one: keep one");
+    }
     if let Some(begin) = &idempotent.begin.name {
-        not_yet(begin, problems);
-        if let Some(tx) = &timing.tx.name {
-            let what = "`tx` and `begin` are both set";
-            problems.report(tx, what, "`begin` makes a transaction, `tx` joins one: keep one");
-        }
+        holds(begin, timing, problems);
     }
     let joins = timing.tx.name.as_ref().or(idempotent.begin.name.as_ref());
     if let (Some(detached), Some(joins)) = (&idempotent.detached.name, joins) {
@@ -126,18 +126,20 @@ fn transactions(idempotent: &Idempotent, problems: &mut Problems) {
 }
 
 fn transaction(timing: &Timing, problems: &mut Problems) {
-    let Some(tx) = &timing.tx.name else {
-        return;
-    };
-    not_yet(tx, problems);
-    for name in [&timing.lease.name, &timing.max_hold.name].into_iter().flatten() {
-        let what = format!("`{name}` contradicts `tx`");
-        problems.report(name, what, "the transaction holds the key until it ends: leave it out");
+    if let Some(tx) = &timing.tx.name {
+        holds(tx, timing, problems);
     }
 }
 
-fn not_yet(name: &Ident, problems: &mut Problems) {
-    let what = format!("`{name}` needs an SQL store, which this release does not have yet");
-    let help = "leave it out; the outcome is then stored right after the body, not with it";
-    problems.report(name, what, help);
+/// Options of a lease, where there is none.
+fn holds(transaction: &Ident, timing: &Timing, problems: &mut Problems) {
+    for name in [&timing.lease.name, &timing.max_hold.name].into_iter().flatten() {
+        let what = format!("`{name}` contradicts `{transaction}`");
+        problems.report(name, what, "the transaction holds the key until it ends: leave it out");
+    }
+    if let Some((name, OnStoreError::Run)) = timing.on_store_error.given() {
+        let what = format!("`{name} = \"run\"` contradicts `{transaction}`");
+        let help = "without the database there is no transaction either: leave it out";
+        problems.report(name, what, help);
+    }
 }

@@ -43,7 +43,7 @@ fn binding(door: &Door, function: &Function, coordinator: Option<&Expr>) -> Toke
 }
 
 /// `self` under the name by which `#[async_trait]` makes it known to the body.
-fn renamed(tokens: TokenStream, function: &Function) -> TokenStream {
+pub(super) fn renamed(tokens: TokenStream, function: &Function) -> TokenStream {
     let Some(receiver) = function.receiver.as_ref().filter(|it| it.name != "self") else {
         return tokens;
     };

@@ -2,6 +2,7 @@
 
 mod call;
 mod key_part;
+mod transaction;
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -79,10 +80,14 @@ fn guard(guarded: &Guarded<'_>, body: &Group) -> TokenStream {
     let (runner, answers) = runner(guarded, &returns);
     let body = typed(&returns, body);
     let warnings = guarded.plan.warnings.iter().map(warning);
+    let run = match &guarded.plan.transaction {
+        None => quote_spanned!(span=> #door::#runner(call, #answers, async move { #body }).await),
+        Some(transaction) => transaction::run(guarded, transaction, &answers, &body),
+    };
     quote_spanned! {span=>
         #(#warnings)*
         let call = { #call };
-        #door::#runner(call, #answers, async move { #body }).await
+        #run
     }
 }
 

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream};
 
 use super::args::{Arg, Value, args};
 use super::values::{
-    choice, read_duration, read_expr, read_flag, read_name, read_names, read_nothing, read_path,
+    choice, read_begin, read_duration, read_expr, read_flag, read_name, read_names, read_path,
     read_remember, read_template, read_templates,
 };
 use crate::diagnostics::{Problems, instead};
@@ -60,7 +60,7 @@ pub(crate) fn idempotent(tokens: TokenStream, problems: &mut Problems) -> Idempo
                 set_once(&mut options.on_interrupted, arg, choice(&choices), problems);
             }
             "detached" => set_once(&mut options.detached, arg, read_flag, problems),
-            "begin" => set_once(&mut options.begin, arg, read_nothing, problems),
+            "begin" => set_once(&mut options.begin, arg, read_begin, problems),
             "scope" => set_once(&mut options.scope, arg, read_template, problems),
             _ => {
                 if let Some(arg) = timing(&mut options.timing, arg, problems) {

@@ -4,7 +4,7 @@ use proc_macro2::Ident;
 use quote::ToTokens;
 use syn::{Expr, LitStr, Path};
 
-use super::args::{Value, elements, names, text};
+use super::args::{Arg, Value, args, elements, names, text};
 use super::duration::{self, Fault};
 use super::template::template;
 use crate::diagnostics::{Problems, enumerate, nearest};
@@ -151,8 +151,24 @@ pub(super) fn read_flag(name: &Ident, value: Value, problems: &mut Problems) -> 
     }
 }
 
-pub(super) fn read_nothing(_: &Ident, _: Value, _: &mut Problems) -> Option<()> {
-    Some(())
+/// `begin(tx = pool)`
+pub(super) fn read_begin(
+    name: &Ident,
+    value: Value,
+    problems: &mut Problems,
+) -> Option<(Ident, Expr)> {
+    let help = "write `begin(tx = self.pool)`: the body then has the transaction as `tx`";
+    if let Value::List(tokens) = value {
+        match <[Arg; 1]>::try_from(args(tokens, problems)) {
+            Ok([Arg { name: tx, value: Value::Is(pool) }]) if tx == "tx" => {
+                return Some((tx, pool));
+            }
+            Ok([Arg { value: Value::Unreadable, .. }]) => return None,
+            Ok(_) | Err(_) => {}
+        }
+    }
+    problems.report(name, format_args!("`{name}` needs a pool to begin a transaction on"), help);
+    None
 }
 
 pub(super) fn read_expr(name: &Ident, value: Value, problems: &mut Problems) -> Option<Expr> {

@@ -133,8 +133,18 @@ fn contradictions_are_named() {
     );
     assert_problem(
         "idempotent(tx = tx)",
-        "`tx` needs an SQL store, which this release does not have yet",
-        "leave it out; the outcome is then stored right after the body, not with it",
+        "`tx` is not an argument of `pay`",
+        "the arguments are `order_id`, `amount`",
+    );
+    assert_problem(
+        "idempotent(begin(tx))",
+        "`begin` needs a pool to begin a transaction on",
+        "write `begin(tx = self.pool)`: the body then has the transaction as `tx`",
+    );
+    assert_problem(
+        "idempotent(begin(tx = pool), lease = \"1m\")",
+        "`lease` contradicts `begin`",
+        "the transaction holds the key until it ends: leave it out",
     );
     assert_problem(
         "idempotent(skip(order_di))",

@@ -1,12 +1,17 @@
 //! What the attributes expand to. Not for direct use: it changes without notice.
 
 mod arguments;
+mod joined;
 mod operation;
 mod returns;
 mod run;
 
 pub use self::arguments::{
     Argument, Arguments, Carriers, Constant, Counted, Keys, PartOf, Varies, Varying,
+};
+pub use self::joined::{
+    BegunCall, JoinedCall, JoinedLock, Next, Runner, begin_idempotent, join_idempotent, join_lock,
+    pool, transaction,
 };
 pub use self::operation::{method, operation};
 pub use self::returns::{

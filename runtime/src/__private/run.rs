@@ -68,7 +68,10 @@ where
 }
 
 /// What the body gave, ready to be stored while the call still holds its key.
-async fn prepared<T, E>(ended: Result<T, E>, preparation: Option<Preparation<T>>) -> Result<T, E> {
+pub(super) async fn prepared<T, E>(
+    ended: Result<T, E>,
+    preparation: Option<Preparation<T>>,
+) -> Result<T, E> {
     match (ended, preparation) {
         (Ok(value), Some(prepare)) => Ok(prepare(value).await),
         (ended, _) => ended,
@@ -76,7 +79,10 @@ async fn prepared<T, E>(ended: Result<T, E>, preparation: Option<Preparation<T>>
 }
 
 /// The outcome as the function names it.
-fn answer<R, T, E>(returns: &Returns<R, T, E>, ended: Result<Outcome<T>, Failure<E>>) -> R {
+pub(super) fn answer<R, T, E>(
+    returns: &Returns<R, T, E>,
+    ended: Result<Outcome<T>, Failure<E>>,
+) -> R {
     #[cfg(feature = "http")]
     crate::http::note(match &ended {
         Ok(outcome) => outcome.is_replayed(),

@@ -345,7 +345,7 @@ impl<R> Idempotent<R> {
     }
 
     /// The call, and what its outcomes are.
-    fn split<T, E>(self) -> (Idempotent, Outcomes<T, E>)
+    pub(super) fn split<T, E>(self) -> (Idempotent, Outcomes<T, E>)
     where
         T: Serialize + DeserializeOwned,
         R: Remembering<E>,
@@ -354,7 +354,7 @@ impl<R> Idempotent<R> {
         (call, Outcomes { values: Codec::json(), errors: errors.policy() })
     }
 
-    fn into_plan(self) -> Result<(Coordinator, idempotency::Plan), Error> {
+    pub(super) fn into_plan(self) -> Result<(Coordinator, idempotency::Plan), Error> {
         let coordinator = self.binding.into_coordinator()?;
         let mut settings = self.settings;
         let lease = settings.lease(self.retention)?;

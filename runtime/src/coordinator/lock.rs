@@ -113,7 +113,7 @@ impl Lock {
         lock::run(&coordinator.0.leases, &plan, body).await
     }
 
-    fn into_plan(self) -> Result<(Coordinator, lock::Plan), Error> {
+    pub(super) fn into_plan(self) -> Result<(Coordinator, lock::Plan), Error> {
         let coordinator = self.binding.into_coordinator()?;
         let settings = self.settings;
         let claims = claims(&coordinator, settings, &self.keys?, None)?;

@@ -3,6 +3,7 @@
 mod builder;
 mod idempotent;
 mod installed;
+mod joined;
 mod lock;
 mod settings;
 
@@ -20,6 +21,7 @@ pub use self::installed::Binding;
 
 use self::settings::FOREVER;
 use crate::idempotency::Cache;
+use crate::joined::Gates;
 use crate::lease::Leases;
 use crate::model::{Error, Key, Operation, Unfingerprinted};
 use crate::store::Store;
@@ -49,13 +51,15 @@ struct Inner {
     leases: Arc<Leases>,
     namespace: Box<str>,
     cache: Option<Cache>,
+    gates: Gates,
 }
 
 impl Coordinator {
     /// A coordinator with the defaults, on the store at `url`.
     ///
-    /// `memory:` keeps everything in this process; `sqlite://payments.db` in a file (feature
-    /// `sqlite`).
+    /// `memory:` keeps everything in this process; `sqlite://payments.db` in a file,
+    /// `postgres://USER:PASSWORD@HOST/DATABASE`, `mysql://…` and `mariadb://…` in a database, and
+    /// `redis://HOST` in a Redis server, each with the feature of its store.
     ///
     /// # Errors
     /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) for a URL that no store of
@@ -82,6 +86,7 @@ impl Coordinator {
             leases: Leases::new(store, builder.store_timeout),
             namespace: builder.namespace.as_str().into(),
             cache: builder.cache(),
+            gates: Gates::default(),
         }))
     }
 

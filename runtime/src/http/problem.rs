@@ -160,6 +160,7 @@ impl From<&Error> for Problem {
             ErrorKind::StoreUnavailable => unavailable("the service cannot take the request now"),
             ErrorKind::ShuttingDown => unavailable("the service is shutting down"),
             ErrorKind::LeaseLost => unavailable("the request was stopped before its end"),
+            ErrorKind::Conflict => unavailable("the request met another one, and was not done"),
             ErrorKind::Indeterminate => unavailable("whether the request was done is not known"),
             ErrorKind::WouldDeadlock
             | ErrorKind::NotInstalled

@@ -121,7 +121,7 @@ struct Known {
 
 /// A completed record, as far as a replay needs it.
 #[derive(Clone, Debug)]
-pub(super) struct Recorded {
+pub(crate) struct Recorded {
     pub(super) fingerprint: Option<Fingerprint>,
     pub(super) outcome: StoredOutcome,
     /// When it was stored.

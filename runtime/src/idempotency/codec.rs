@@ -28,7 +28,7 @@ pub enum ErrorPolicy<E> {
 }
 
 /// What the caller's code panicked with.
-pub(super) type Panic = Box<dyn Any + Send>;
+pub(crate) type Panic = Box<dyn Any + Send>;
 
 /// Says which errors are outcomes.
 pub type IsFinal<E> = Box<dyn Fn(&E) -> bool + Send + Sync>;
@@ -39,7 +39,7 @@ impl<T, E> Outcomes<T, E> {
     /// The caller's own code decides and serializes, and it may panic. The body has run all the
     /// same, and an interrupted call would be run again for it: the call is complete, without an
     /// outcome, and the panic goes on once the store knows.
-    pub(super) fn stored(
+    pub(crate) fn stored(
         &self,
         key: &Key,
         ended: &Result<T, E>,
@@ -52,6 +52,11 @@ impl<T, E> Outcomes<T, E> {
                 (Some(StoredOutcome::Absent), Some(panic))
             }
         }
+    }
+
+    /// Whether an error can be an outcome.
+    pub(crate) fn remembers_errors(&self) -> bool {
+        matches!(self.errors, ErrorPolicy::Remember(..))
     }
 
     fn encoded(&self, key: &Key, ended: &Result<T, E>) -> Option<StoredOutcome> {
@@ -72,7 +77,7 @@ impl<T, E> Outcomes<T, E> {
     }
 
     /// What the body gave, from what was stored.
-    pub(super) fn recalled(
+    pub(crate) fn recalled(
         &self,
         key: &Key,
         outcome: &StoredOutcome,

@@ -157,7 +157,7 @@ impl Free {
 }
 
 /// What to do about an occupied key.
-enum Verdict {
+pub(crate) enum Verdict {
     /// The record, and for how long it still replays.
     Replay(Recorded, Duration),
     Wait(Occupant),
@@ -168,7 +168,7 @@ impl Plan {
         occupant.key == self.key
     }
 
-    fn judge(&self, occupant: Occupant) -> Result<Verdict, Error> {
+    pub(crate) fn judge(&self, occupant: Occupant) -> Result<Verdict, Error> {
         if self.is_own(&occupant) {
             self.check_same_call(occupant.fingerprint.as_ref())?;
         }
@@ -199,7 +199,7 @@ impl Plan {
     }
 
     /// Answers with what an earlier call gave, if that was the same call.
-    fn replay<T, E>(
+    pub(crate) fn replay<T, E>(
         &self,
         outcomes: &Outcomes<T, E>,
         recorded: &Recorded,

@@ -77,6 +77,20 @@ impl Call {
         }))
     }
 
+    /// A call that holds `lease` until a transaction ends.
+    pub(crate) fn joined(operation: &Operation, lease: &Lease, downstream: Downstream) -> Self {
+        let token = lease.token.value();
+        Self(Arc::new(Inner {
+            operation: operation.clone(),
+            key: lease.key.clone(),
+            holder: (downstream == Downstream::PerHolder).then_some(token),
+            attempt: lease.attempt,
+            token,
+            group: None,
+            recorded: AtomicU8::new(RUNNING),
+        }))
+    }
+
     /// A call whose body runs without a lease, because the store is down.
     pub(crate) fn unprotected(operation: &Operation, key: Key, downstream: Downstream) -> Self {
         // Above every token, so that it names no holder that a store knows.
@@ -114,15 +128,20 @@ impl Call {
         self.0.token
     }
 
-    /// How long the lease still lasts by the local clock, renewals not counted.
+    /// How long the lease still lasts by the local clock, renewals not counted; without end for a
+    /// call that holds its key as long as a transaction lasts.
     pub fn remaining(&self) -> Duration {
-        self.0.group.as_ref().map_or(Duration::ZERO, |group| group.remaining())
+        match &self.0.group {
+            Some(group) => group.remaining(),
+            None if self.is_protected() => Duration::MAX,
+            None => Duration::ZERO,
+        }
     }
 
-    /// Whether a lease protects the body; `false` only after `on_store_error = "run"` met a store
+    /// Whether a lease or a transaction protects the body; `false` only after `on_store_error = "run"` met a store
     /// that is down.
     pub fn is_protected(&self) -> bool {
-        self.0.group.is_some()
+        self.0.token > 0
     }
 
     /// Whether the end of the call stands in the store; `None` while it runs, and while the store
@@ -181,6 +200,8 @@ impl fmt::Debug for Call {
 pub(crate) struct Frame {
     call: Call,
     group: Option<Arc<Group>>,
+    /// What it holds until a transaction ends.
+    joined: Vec<Lease>,
     outer: Option<Arc<Frame>>,
 }
 
@@ -212,6 +233,7 @@ impl Frame {
             // A detached call outlives its caller, and what that one held is somebody else's then.
             let group = frame.group.as_ref().filter(|group| !group.is_ending());
             group.is_some_and(|group| group.leases().any(&is_meant))
+                || frame.joined.iter().any(&is_meant)
         })
     }
 
@@ -222,7 +244,17 @@ impl Frame {
         body: F,
     ) -> impl Future<Output = F::Output> {
         let outer = Self::current();
-        CURRENT.scope(Arc::new(Self { call, group, outer }), body)
+        CURRENT.scope(Arc::new(Self { call, group, joined: Vec::new(), outer }), body)
+    }
+
+    /// Runs `body` as `call`, which holds `joined` until a transaction ends.
+    pub(crate) fn scope_joined<F: Future>(
+        call: Call,
+        joined: Vec<Lease>,
+        body: F,
+    ) -> impl Future<Output = F::Output> + use<F> {
+        let outer = Self::current();
+        CURRENT.scope(Arc::new(Self { call, group: None, joined, outer }), body)
     }
 
     /// Runs `work` where `frame` is the innermost one: a detached call is still its caller's.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::background::{Background, Completing};
 use super::doubt::Doubts;
@@ -92,6 +93,19 @@ impl Leases {
             }
             None => Err(self.too_late().into()),
         }
+    }
+
+    /// Counts as a call that runs, as long as the token lives; for one that holds no lease.
+    pub(crate) fn enter(&self) -> Result<TaskTrackerToken, Error> {
+        self.background.enter()?;
+        let token = self.background.token();
+        self.check_open()?;
+        Ok(token)
+    }
+
+    /// Where the records are.
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
     }
 
     pub(super) fn is_closing(&self) -> bool {

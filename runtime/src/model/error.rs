@@ -40,6 +40,8 @@ pub enum ErrorKind {
     StoreUnsupported,
     /// The coordinator is shutting down and starts nothing new.
     ShuttingDown,
+    /// The transaction that the call joined met another one: roll it back and begin it again.
+    Conflict,
 }
 
 /// The error of every operation of this crate.
@@ -91,6 +93,7 @@ impl Error {
             | ErrorKind::StoreUnavailable
             | ErrorKind::LockBusy
             | ErrorKind::Indeterminate
+            | ErrorKind::Conflict
             | ErrorKind::ShuttingDown => true,
             ErrorKind::KeyReused
             | ErrorKind::Interrupted

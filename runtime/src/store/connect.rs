@@ -34,10 +34,17 @@ pub(crate) async fn connect(url: &str) -> Result<Arc<dyn Store>, Error> {
         "postgres" | "postgresql" => {
             Err(invalid(format!("`{scheme}:` needs the feature `postgres` of oncely")))
         }
-        "mysql" | "mariadb" => Err(invalid(format!("`{scheme}:` has no store in this release"))),
+        #[cfg(feature = "mysql")]
+        "mysql" | "mariadb" => Ok(Arc::new(super::sql::mysql::MySqlStore::connect(url).await?)),
+        #[cfg(not(feature = "mysql"))]
+        "mysql" | "mariadb" => {
+            Err(invalid(format!("`{scheme}:` needs the feature `mysql` of oncely")))
+        }
+
         // The rest of the URL may hold a password.
         _ => Err(invalid(
-            "the URL names no store that oncely knows; write `memory:` or `sqlite://FILE`"
+            "the URL names no store that oncely knows; write `memory:`, `sqlite://FILE`, `postgres://…`, \
+             `mysql://…` or `redis://…`"
                 .to_owned(),
         )),
     }

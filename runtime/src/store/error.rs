@@ -15,6 +15,8 @@ pub enum StoreErrorKind {
     Unsupported,
     /// A record is there that cannot be understood.
     Corrupt,
+    /// A transaction that a call joined met another one and must be begun again.
+    Conflict,
 }
 
 /// The error of a store operation.
@@ -66,6 +68,9 @@ impl From<StoreError> for Error {
             }
             StoreErrorKind::Unsupported => {
                 (ErrorKind::StoreUnsupported, "this store cannot be used")
+            }
+            StoreErrorKind::Conflict => {
+                (ErrorKind::Conflict, "the transaction met another one and must be begun again")
             }
             StoreErrorKind::Corrupt => (ErrorKind::Unreadable, "a record cannot be understood"),
         };

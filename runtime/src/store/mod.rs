@@ -85,6 +85,12 @@ pub trait Store: Debug + Send + Sync + 'static {
         updates: &'a [(Lease, Update)],
     ) -> BoxFuture<'a, Result<Vec<Updated>, StoreError>>;
 
+    /// The SQL database that the store is in, whose transactions a call can join; `None`, which is
+    /// the default, if it is in none.
+    fn database(&self) -> Option<sql::DatabaseId> {
+        None
+    }
+
     /// Resolves when `key` may have changed since this was called. A hint that shortens waiting;
     /// the default never resolves. A store that has one subscribes before it returns the future;
     /// a future that is ready at once is taken for no hint.
@@ -133,6 +139,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         updates: &'a [(Lease, Update)],
     ) -> BoxFuture<'a, Result<Vec<Updated>, StoreError>> {
         (**self).update(updates)
+    }
+
+    fn database(&self) -> Option<sql::DatabaseId> {
+        (**self).database()
     }
 
     fn changed<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, ()> {

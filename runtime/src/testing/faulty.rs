@@ -199,6 +199,10 @@ impl Store for FaultyStore {
         })
     }
 
+    fn database(&self) -> Option<crate::store::sql::DatabaseId> {
+        self.inner.database()
+    }
+
     fn changed<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, ()> {
         self.inner.changed(key)
     }

@@ -12,11 +12,11 @@ use crate::store::{Acquired, Lease, LeaseRequest, Occupant, OnInterrupted, Updat
 pub(super) trait Dialect: fmt::Debug + Send + Sync + 'static {
     type Database: Database;
 
-    /// Makes the tables unless they are there, and checks them.
+    /// Makes the tables unless they are there, and checks them; gives the database's identity.
     fn prepare(
         &self,
         connection: &mut Connection<Self>,
-    ) -> impl Future<Output = Result<(), Failure>> + Send;
+    ) -> impl Future<Output = Result<i64, Failure>> + Send;
 
     /// The first occupied key of each call, as far as that can be seen without writing.
     fn look(

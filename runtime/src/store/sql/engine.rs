@@ -22,8 +22,8 @@ use crate::store::{
 };
 
 /// How long an operation may take in all: less than half of a coordinator's limit, so that an
-/// acquire can be sent twice.
-const LIMIT: Duration = Duration::from_secs(2);
+/// acquire can be sent twice, and more than twice what a statement waits for a row.
+const LIMIT: Duration = Duration::from_millis(2_400);
 /// How often an operation that others got in the way of is tried again.
 const TRIES: u32 = 8;
 /// How soon to look again for a key that a transaction keeps locked.
@@ -54,8 +54,8 @@ impl<D: Dialect> Engine<D> {
         })
     }
 
-    /// Makes the tables and checks them.
-    pub(super) async fn prepare(&self) -> Result<(), StoreError> {
+    /// Makes the tables and checks them; gives the identity of the database.
+    pub(super) async fn prepare(&self) -> Result<i64, StoreError> {
         runtime()?;
         let prepared = async { on_a_seat!(self.seats, seat => self.dialect.prepare(&mut seat)) };
         self.bounded(prepared).await

@@ -95,6 +95,22 @@ impl Failure {
         }
     }
 
+    /// The error of a step in a transaction of the caller's. What would be sent again anywhere else
+    /// must be begun again by the caller here.
+    pub(super) fn in_transaction(self) -> StoreError {
+        match self.meaning() {
+            Meaning::Raced | Meaning::Blocked => {
+                let message = "the transaction met another one; roll it back and begin it again";
+                let error = StoreError::new(StoreErrorKind::Conflict, message);
+                match self {
+                    Self::Sql(source, _) => error.with_source(source),
+                    _ => error,
+                }
+            }
+            _ => self.at("the database of the transaction"),
+        }
+    }
+
     /// The error to show, with what to do about it.
     pub(crate) fn at(self, place: &str) -> StoreError {
         use StoreErrorKind::{Corrupt, Unavailable, Unsupported};

@@ -1,5 +1,6 @@
 //! A key as the column holds it.
 
+#[cfg(any(feature = "postgres", feature = "mysql", test))]
 use crate::store::Key;
 
 /// How many bytes of a key are kept as they are. Indexes hold no more than 2,700 bytes of an entry
@@ -8,8 +9,14 @@ const LONGEST: usize = 700;
 
 /// The key itself, and of one that is too long for an index its beginning and its hash. The byte
 /// between them is in no UTF-8 text, so a shortened key is never another one.
+#[cfg(any(feature = "postgres", feature = "mysql", test))]
 pub(super) fn column(key: &Key) -> Vec<u8> {
-    let bytes = key.as_str().as_bytes();
+    shortened(key.as_str())
+}
+
+/// The same for any text.
+pub(super) fn shortened(text: &str) -> Vec<u8> {
+    let bytes = text.as_bytes();
     if bytes.len() <= LONGEST {
         return bytes.to_vec();
     }

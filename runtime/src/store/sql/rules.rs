@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::columns::TOKEN_LIMIT;
 use super::failure::Failure;
 use crate::store::record::{Record, SPARE_TOKENS, Standing, millis};
-use crate::store::{LeaseRequest, Occupant, Token, Update};
+use crate::store::{LeaseRequest, Occupant, Token, Update, Updated};
 
 /// Longer than any database will stand, and short enough to add to any time of it.
 const LONGEST: i64 = 1 << 60;
@@ -44,6 +44,11 @@ impl Instant {
 /// The whole milliseconds of a duration.
 pub(super) fn length(duration: Duration) -> i64 {
     millis(duration).min(LONGEST)
+}
+
+/// What an update that changed so many rows came to.
+pub(super) fn updated(rows: u64) -> Updated {
+    if rows == 1 { Updated::Applied } else { Updated::Lost }
 }
 
 /// What stands in the way of a request.

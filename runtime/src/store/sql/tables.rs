@@ -43,17 +43,17 @@ pub fn schema(dialect: SqlDialect) -> &'static str {
     }
 }
 
-/// What the version found in the tables means.
+/// What the version and the identity mean that were found; the identity, if the version is ours.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
-pub(super) fn check(version: Option<i64>) -> Result<(), super::failure::Failure> {
+pub(super) fn check(found: &[i64]) -> Result<i64, super::failure::Failure> {
     use super::failure::Failure::Unsupported;
-    match version {
-        Some(VERSION) => Ok(()),
-        Some(newer) if newer > VERSION => Err(Unsupported(format!(
+    match *found {
+        [VERSION, identity] => Ok(identity),
+        [newer, ..] if newer > VERSION => Err(Unsupported(format!(
             "the tables of oncely have version {newer} and this release knows version {VERSION}; \
              nothing was changed, use the release that made them or a later one"
         ))),
-        Some(_) | None => Err(Unsupported(
+        _ => Err(Unsupported(
             "the table `oncely_meta` does not come from oncely; nothing was changed".to_owned(),
         )),
     }

@@ -3,7 +3,7 @@
 use sqlx::mysql::MySqlRow;
 use sqlx::{MySqlConnection, Row as _};
 
-use super::super::columns::{code, on_interrupted_code};
+use super::super::columns::{FREE, IN_PROGRESS, code, on_interrupted_code};
 use super::super::dialect::Claimed;
 use super::super::failure::Failure;
 use super::super::name;
@@ -11,8 +11,41 @@ use super::super::rules::{self, Instant};
 use super::MySql;
 use super::row::{COLUMNS, decode};
 use super::text::{Answer, Text};
-use crate::store::record::{ABANDONED, Record, State, millis};
+use crate::store::record::{ABANDONED, Record, State, TOMBSTONE, millis};
 use crate::store::{Acquired, LeaseRequest, Occupant, OnInterrupted};
+
+/// Reads the highest token of what was deleted.
+pub(super) const FLOOR: &str =
+    "set @oncely_floor = (select value from oncely_meta where name = 'token_floor'); ";
+
+/// The columns of a [`new_record`].
+pub(super) const WRITTEN: &str = "`key`, token, attempt_id, attempt, on_interrupted, fingerprint, \
+     expires_at, purge_at, state";
+
+/// Takes a record that was given back, and leaves every other one as it is. The state comes last: the
+/// other columns ask for what it was.
+pub(super) const UNLESS_TAKEN: &str = " on duplicate key update \
+     token = if(state = 3, greatest(values(token), token + 32), token), \
+     attempt_id = if(state = 3, values(attempt_id), attempt_id), \
+     attempt = if(state = 3, 1, attempt), \
+     on_interrupted = if(state = 3, values(on_interrupted), on_interrupted), \
+     fingerprint = if(state = 3, values(fingerprint), fingerprint), \
+     expires_at = if(state = 3, values(expires_at), expires_at), \
+     purge_at = if(state = 3, values(purge_at), purge_at), \
+     state = if(state = 3, values(state), state); ";
+
+/// The values of a record that was not there.
+pub(super) fn new_record(text: &mut Text, request: &LeaseRequest, state: i64) {
+    let length = if state == FREE { 0 } else { rules::length(request.lease) };
+    let keep = if state == FREE { Some(millis(TOMBSTONE)) } else { keep(request) };
+    text.value(&name::column(&request.key));
+    text.add(", greatest(@oncely_now, @oncely_floor + 32), ");
+    text.value(request.attempt_id.as_bytes()).add(", 1, ");
+    text.value(on_interrupted_code(request.on_interrupted)).add(", ");
+    text.value(request.fingerprint.map(|print| print.to_bytes()).as_ref());
+    text.add(", @oncely_now div 1000 + ").value(length);
+    text.add(", @oncely_now div 1000 + ").value(keep).add(", ").value(state);
+}
 
 impl MySql {
     /// One row for each record that is there, after one with the time.
@@ -48,34 +81,13 @@ impl MySql {
         requests.sort_by_cached_key(|request| name::column(&request.key));
         let mut text = Text::default();
         self.begin(&mut text);
-        text.add(
-            "set @oncely_floor = (select value from oncely_meta where name = 'token_floor'); ",
-        );
-        text.add(
-            "insert into oncely_records (`key`, token, attempt_id, attempt, on_interrupted, \
-             fingerprint, expires_at, purge_at, state) values ",
-        );
+        text.add(FLOOR).add("insert into oncely_records (").add(WRITTEN).add(") values ");
         for (at, request) in requests.iter().enumerate() {
-            text.add(if at > 0 { ", (" } else { "(" }).value(&name::column(&request.key));
-            text.add(", greatest(@oncely_now, @oncely_floor + 32), ");
-            text.value(request.attempt_id.as_bytes()).add(", 1, ");
-            text.value(on_interrupted_code(request.on_interrupted)).add(", ");
-            text.value(request.fingerprint.map(|print| print.to_bytes()).as_ref());
-            text.add(", @oncely_now div 1000 + ").value(rules::length(request.lease));
-            text.add(", @oncely_now div 1000 + ").value(keep(request)).add(", 0)");
+            text.add(if at > 0 { ", (" } else { "(" });
+            new_record(&mut text, request, IN_PROGRESS);
+            text.add(")");
         }
-        // The state comes last: the other columns ask for what it was.
-        text.add(
-            " on duplicate key update \
-             token = if(state = 3, greatest(values(token), token + 32), token), \
-             attempt_id = if(state = 3, values(attempt_id), attempt_id), \
-             attempt = if(state = 3, 1, attempt), \
-             on_interrupted = if(state = 3, values(on_interrupted), on_interrupted), \
-             fingerprint = if(state = 3, values(fingerprint), fingerprint), \
-             expires_at = if(state = 3, values(expires_at), expires_at), \
-             purge_at = if(state = 3, values(purge_at), purge_at), \
-             state = if(state = 3, 0, state); ",
-        );
+        text.add(UNLESS_TAKEN);
         text.add("select @oncely_now, @oncely_floor; select token, `key`, ").add(COLUMNS);
         text.add(" from oncely_records where `key` in (");
         text.list(&names(requests.iter().copied())).add("); ");
@@ -133,7 +145,7 @@ impl MySql {
 }
 
 /// Writes a record that is held by a lock on its row, or that must be the first of its key.
-fn write(text: &mut Text, request: &LeaseRequest, record: &Record, is_there: bool) {
+pub(super) fn write(text: &mut Text, request: &LeaseRequest, record: &Record, is_there: bool) {
     text.add(if is_there { "update" } else { "insert into" });
     text.add(" oncely_records set token = ").value(record.token.value().cast_signed());
     text.add(", attempt_id = ").value(record.attempt_id.as_bytes());
@@ -162,20 +174,20 @@ fn keep(request: &LeaseRequest) -> Option<i64> {
 }
 
 /// The records that were found at one moment.
-struct Seen {
-    now: Instant,
+pub(super) struct Seen {
+    pub(super) now: Instant,
     rows: Vec<MySqlRow>,
 }
 
 impl Seen {
-    fn new(answer: Answer) -> Result<Self, Failure> {
+    pub(super) fn new(answer: Answer) -> Result<Self, Failure> {
         let mut rows = answer.rows.into_iter();
         let clock = rows.next().ok_or_else(|| Failure::Corrupt("there is no time".into()))?;
         let now = Instant { micros: clock.try_get(0)?, floor: clock.try_get(1)? };
         Ok(Self { now, rows: rows.collect() })
     }
 
-    fn record(&self, request: &LeaseRequest) -> Result<Option<Record>, Failure> {
+    pub(super) fn record(&self, request: &LeaseRequest) -> Result<Option<Record>, Failure> {
         let name = name::column(&request.key);
         let is_its = |row: &&MySqlRow| row.try_get::<&[u8], _>(1).is_ok_and(|key| key == name);
         self.rows.iter().find(is_its).map(|row| decode(row, 2)).transpose()

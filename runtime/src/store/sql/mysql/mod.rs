@@ -22,6 +22,7 @@
 
 mod acquire;
 mod error;
+mod joins;
 mod row;
 mod schema;
 mod text;
@@ -40,6 +41,7 @@ use self::text::Text;
 use super::dialect::{Claimed, Dialect, Weight};
 use super::engine::Engine;
 use super::failure::Failure;
+use super::joins::DatabaseId;
 use super::seats::Seats;
 #[cfg(feature = "testing")]
 use crate::store::clock::Clock;
@@ -49,19 +51,23 @@ use crate::store::{
     Updated,
 };
 
+/// The name of the kind of database.
+const MYSQL: &str = "MySQL";
+
 /// The server's time in microseconds, plus what follows.
 const MICROS: &str = "timestampdiff(microsecond, '1970-01-01', utc_timestamp(6)) + ";
 
 /// A store in a MySQL or MariaDB database.
 ///
 /// Belongs to no tokio runtime: it opens connections, at most eight, in each that uses it. An
-/// operation that finds no answer within two seconds is
+/// operation that finds no answer within 2.4 seconds is
 /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable); the server may have done it all the
 /// same, and sent again it is answered as before.
 ///
 /// The [module](self) says what may be lost, and what it needs.
 pub struct MySqlStore {
     engine: Arc<Engine<MySql>>,
+    database: DatabaseId,
 }
 
 /// How statements are sent.
@@ -122,8 +128,8 @@ impl MySqlStore {
         dialect: MySql,
     ) -> Result<Self, StoreError> {
         let engine = Engine::new(dialect, seats, place(options));
-        engine.prepare().await?;
-        Ok(Self { engine })
+        let identity = engine.prepare().await?;
+        Ok(Self { engine, database: DatabaseId::new(MYSQL, identity, true) })
     }
 
     /// Deletes now what a purge may delete, and says how many records that were.
@@ -207,7 +213,7 @@ impl Dialect for MySql {
 
     const LOOKS_FIRST: bool = true;
 
-    async fn prepare(&self, connection: &mut MySqlConnection) -> Result<(), Failure> {
+    async fn prepare(&self, connection: &mut MySqlConnection) -> Result<i64, Failure> {
         schema::prepare(connection).await
     }
 
@@ -296,6 +302,10 @@ impl Store for MySqlStore {
         updates: &'a [(Lease, Update)],
     ) -> BoxFuture<'a, Result<Vec<Updated>, StoreError>> {
         Box::pin(self.engine.update(updates))
+    }
+
+    fn database(&self) -> Option<DatabaseId> {
+        Some(self.database)
     }
 
     fn spare_tokens(&self) -> u64 {

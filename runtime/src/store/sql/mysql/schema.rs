@@ -7,7 +7,7 @@ use super::super::tables::{self, SqlDialect, schema};
 
 /// Makes the tables unless they are there. Refuses, before anything is changed, a database with
 /// tables of another release.
-pub(super) async fn prepare(connection: &mut MySqlConnection) -> Result<(), Failure> {
+pub(super) async fn prepare(connection: &mut MySqlConnection) -> Result<i64, Failure> {
     match check(connection).await {
         Err(failure) if failure.meaning() == Meaning::Missing => {}
         // The first table is there, and somebody is about to make the others.
@@ -23,9 +23,10 @@ pub(super) async fn prepare(connection: &mut MySqlConnection) -> Result<(), Fail
     check(connection).await
 }
 
-async fn check(connection: &mut MySqlConnection) -> Result<(), Failure> {
-    let question = "select value from oncely_meta where name = 'schema_version'";
-    tables::check(sqlx::query_scalar(question).fetch_optional(connection).await?)
+async fn check(connection: &mut MySqlConnection) -> Result<i64, Failure> {
+    let question = "select value from oncely_meta where name in ('schema_version', 'identity') order by name desc";
+    let found: Vec<i64> = sqlx::query_scalar(question).fetch_all(connection).await?;
+    tables::check(&found)
 }
 
 async fn is_new(connection: &mut MySqlConnection) -> Result<bool, Failure> {

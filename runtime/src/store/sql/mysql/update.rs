@@ -54,7 +54,7 @@ impl MySql {
     }
 }
 
-fn write(text: &mut Text, name: &Vec<u8>, lease: &Lease, update: &Update) {
+pub(super) fn write(text: &mut Text, name: &Vec<u8>, lease: &Lease, update: &Update) {
     let (abandoned, tombstone) = (millis(ABANDONED), millis(TOMBSTONE));
     let (state, length, keep) = match update {
         Update::Renew { lease } => (IN_PROGRESS, rules::length(*lease), abandoned),

@@ -93,8 +93,8 @@ const REPLACE: &str = "update oncely_records set token = $2, attempt_id = $3, st
 
 /// How long a batch waits for a row that somebody else writes, before its calls go on one by one.
 const PATIENCE_OF_MANY: &str = "100ms";
-/// How long one call does.
-const PATIENCE_OF_ONE: &str = "1s";
+/// How long one call does, beside the lane.
+const PATIENCE_OF_ONE: &str = "500ms";
 
 impl Postgres {
     pub(super) async fn look_at(
@@ -142,7 +142,7 @@ impl Postgres {
             )
             .bind(requests.iter().map(|r| keep(r)).collect::<Vec<_>>())
             .bind(self.offset())
-            .bind(if calls.len() > 1 { PATIENCE_OF_MANY } else { PATIENCE_OF_ONE })
+            .bind(PATIENCE_OF_MANY)
             .bind(weight == Weight::Light)
             .fetch_all(connection)
             .await?;

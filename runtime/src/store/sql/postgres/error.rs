@@ -12,7 +12,7 @@ pub(crate) fn meaning(code: &str) -> Meaning {
         "42501" => Meaning::Unsupported("the user lacks a right on the tables of oncely"),
         "28000" | "28P01" => Meaning::Unsupported("the server does not let this user in"),
         "3D000" => Meaning::Unsupported("there is no database of this name"),
-        "26000" | "42P05" | "08P01" => Meaning::Unsupported(
+        "26000" | "42P05" => Meaning::Unsupported(
             "prepared statements vanish between the client and the server; behind a pooler that \
              assigns servers to transactions add `statement-cache-capacity=0` to the URL",
         ),

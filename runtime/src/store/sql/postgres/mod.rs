@@ -30,41 +30,55 @@
 
 mod acquire;
 mod error;
+mod joins;
+mod listen;
 mod row;
 mod schema;
 mod update;
 
 use std::fmt;
+use std::future::pending;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, PgConnection, PgPool};
+use tokio::runtime::Handle;
 
 pub(super) use self::error::meaning;
+
+use self::listen::Watches;
 
 use super::dialect::{Claimed, Dialect, Weight};
 use super::engine::Engine;
 use super::failure::Failure;
-use super::seats::Seats;
+use super::joins::DatabaseId;
+use super::seats::{Seats, on_a_seat};
 #[cfg(feature = "testing")]
 use crate::store::clock::Clock;
 use crate::store::record::SPARE_TOKENS;
 use crate::store::{
-    Acquired, BoxFuture, Lease, LeaseRequest, Occupant, Store, StoreError, StoreErrorKind, Update,
-    Updated,
+    Acquired, BoxFuture, Key, Lease, LeaseRequest, Occupant, RecordState, Store, StoreError,
+    StoreErrorKind, Update, Updated,
 };
+
+/// The name of the kind of database.
+const POSTGRES: &str = "PostgreSQL";
 
 /// A store in a PostgreSQL database.
 ///
 /// Belongs to no tokio runtime: it opens connections, at most eight, in each that uses it. An
-/// operation that finds no answer within two seconds is
+/// operation that finds no answer within 2.4 seconds is
 /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable); the server may have done it all the
 /// same, and sent again it is answered as before.
 ///
 /// The [module](self) says what may be lost, and what it needs.
 pub struct PostgresStore {
     engine: Arc<Engine<Postgres>>,
+    database: DatabaseId,
+    options: PgConnectOptions,
+    /// Those who wait, if the store listens.
+    watches: Option<Arc<Watches>>,
 }
 
 /// How statements are sent.
@@ -138,8 +152,46 @@ impl PostgresStore {
     ) -> Result<Self, StoreError> {
         dialect.persistent = remembers_statements(options);
         let engine = Engine::new(dialect, seats, place(options));
-        engine.prepare().await?;
-        Ok(Self { engine })
+        let identity = engine.prepare().await?;
+        let persistent = engine.dialect.persistent;
+        let database = DatabaseId::new(POSTGRES, identity, persistent);
+        Ok(Self { engine, database, options: options.clone(), watches: None })
+    }
+
+    /// The same store, which listens for the end of what others hold (`LISTEN`) instead of looking
+    /// now and then; only while somebody waits, on one more connection.
+    ///
+    /// Whoever holds a key tells of its end (`NOTIFY`) only if somebody waits for it, also where the
+    /// holder's own store does not listen. Does not work behind a pooler that assigns servers to
+    /// transactions; waiting then falls back to looking.
+    pub fn listening(mut self) -> Self {
+        self.watches = Some(Watches::new(self.options.clone()));
+        self
+    }
+
+    /// Acquires, and tells whoever holds the key that somebody here waits for it.
+    async fn acquire_listening(
+        &self,
+        requests: &[LeaseRequest],
+        watches: &Watches,
+    ) -> Result<Acquired, StoreError> {
+        let mut answer = self.engine.acquire(requests).await?;
+        if let Acquired::Occupied(occupant) = &answer
+            && matches!(occupant.state, RecordState::InProgress { .. })
+            && watches.must_mark(occupant)
+        {
+            let dialect = &self.engine.dialect;
+            let marked: Result<bool, Failure> = on_a_seat!(
+                self.engine.seats, seat => listen::mark(dialect, &mut seat, occupant)
+            );
+            match marked {
+                Ok(true) => watches.is_marked(occupant),
+                // It has just ended.
+                Ok(false) => answer = self.engine.acquire(requests).await?,
+                Err(failure) => tracing::debug!(?failure, "a record could not be marked"),
+            }
+        }
+        Ok(answer)
     }
 
     /// Deletes now what a purge may delete, and says how many records that were.
@@ -178,6 +230,11 @@ fn remembers_statements(options: &PgConnectOptions) -> bool {
 }
 
 impl Postgres {
+    /// For transactions in the database of a store.
+    fn like(home: DatabaseId) -> Self {
+        Self { persistent: home.is_persistent(), ..Self::default() }
+    }
+
     #[cfg(feature = "testing")]
     fn offset(&self) -> i64 {
         self.clock.offset()
@@ -208,7 +265,7 @@ impl Postgres {
 impl Dialect for Postgres {
     type Database = sqlx::Postgres;
 
-    async fn prepare(&self, connection: &mut PgConnection) -> Result<(), Failure> {
+    async fn prepare(&self, connection: &mut PgConnection) -> Result<i64, Failure> {
         schema::prepare(connection).await
     }
 
@@ -283,7 +340,10 @@ impl Store for PostgresStore {
         &'a self,
         requests: &'a [LeaseRequest],
     ) -> BoxFuture<'a, Result<Acquired, StoreError>> {
-        Box::pin(self.engine.acquire(requests))
+        match &self.watches {
+            Some(watches) => Box::pin(self.acquire_listening(requests, watches)),
+            None => Box::pin(self.engine.acquire(requests)),
+        }
     }
 
     /// # Cancel safety
@@ -293,6 +353,19 @@ impl Store for PostgresStore {
         updates: &'a [(Lease, Update)],
     ) -> BoxFuture<'a, Result<Vec<Updated>, StoreError>> {
         Box::pin(self.engine.update(updates))
+    }
+
+    fn changed<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, ()> {
+        let runtime = Handle::try_current().ok();
+        let told = self.watches.as_ref().zip(runtime);
+        match told.map(|(watches, runtime)| watches.watch(key, &runtime)) {
+            Some(told) => Box::pin(told),
+            None => Box::pin(pending()),
+        }
+    }
+
+    fn database(&self) -> Option<DatabaseId> {
+        Some(self.database)
     }
 
     fn spare_tokens(&self) -> u64 {

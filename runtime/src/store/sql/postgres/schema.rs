@@ -10,7 +10,7 @@ const MAKING_TABLES: i64 = 0x6f6e_6365_6c79;
 
 /// Makes the tables unless they are there. Refuses, before anything is changed, a database with
 /// tables of another release.
-pub(super) async fn prepare(connection: &mut PgConnection) -> Result<(), Failure> {
+pub(super) async fn prepare(connection: &mut PgConnection) -> Result<i64, Failure> {
     match check(connection).await {
         Err(failure) if failure.meaning() == Meaning::Missing => {}
         checked => return checked,
@@ -32,11 +32,11 @@ pub(super) async fn prepare(connection: &mut PgConnection) -> Result<(), Failure
     check(connection).await
 }
 
-async fn check(connection: &mut PgConnection) -> Result<(), Failure> {
-    let question = "select value from oncely_meta where name = 'schema_version'";
+async fn check(connection: &mut PgConnection) -> Result<i64, Failure> {
+    let question = "select value from oncely_meta where name in ('schema_version', 'identity') order by name desc";
     let mut transaction = connection.begin().await?;
-    let version =
-        sqlx::query_scalar(question).persistent(false).fetch_optional(&mut *transaction).await?;
+    let versions: Vec<i64> =
+        sqlx::query_scalar(question).persistent(false).fetch_all(&mut *transaction).await?;
     transaction.rollback().await?;
-    tables::check(version)
+    tables::check(&versions)
 }

@@ -36,7 +36,7 @@ const UPDATE: &str = "with ask as materialized ( \
          from ask cross join clock join locked using (key) \
          where r.key = ask.key and r.token = ask.token and r.state = 0 \
          returning r.key, case when locked.waited_for and ask.state <> 0 \
-             then pg_notify('oncely', encode(sha256(r.key), 'hex')) end as told \
+             then pg_notify('oncely', encode(r.key, 'hex')) end as told \
      ) \
      select done.key is not null, seen.token, seen.state::int8, done.told is null \
      from ask left join done on done.key = ask.key \

@@ -3,6 +3,7 @@
 mod acquire;
 mod connection;
 mod error;
+mod joins;
 mod purge;
 mod row;
 mod schema;
@@ -19,6 +20,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use self::connection::{File, Role};
 use self::writer::Writer;
 use super::super::clock::Clock;
+use super::joins::DatabaseId;
 use crate::store::record::SPARE_TOKENS;
 use crate::store::{
     Acquired, BoxFuture, Lease, LeaseRequest, Occupant, Store, StoreError, Update, Updated,
@@ -42,7 +44,11 @@ pub struct SqliteStore {
     /// pool's: a plain connection is bound to no runtime.
     readers: [Mutex<Option<SqliteConnection>>; READERS],
     next_reader: AtomicUsize,
+    database: DatabaseId,
 }
+
+/// The name of the kind of database.
+const SQLITE: &str = "SQLite";
 
 /// How many connections answer without the write lock.
 const READERS: usize = 2;
@@ -81,8 +87,15 @@ impl SqliteStore {
     async fn open(url: &str, clock: Clock) -> Result<Self, StoreError> {
         let file = Arc::new(File::named(url)?);
         let writer = Writer::start(Arc::clone(&file), clock.clone()).await?;
-        let readers = Default::default();
-        Ok(Self { file, clock, writer, readers, next_reader: AtomicUsize::new(0) })
+        let mut reader = None;
+        let identity = match file.open(&mut reader, Role::Reads).await {
+            Ok(connection) => schema::identity(connection).await,
+            Err(failure) => Err(failure),
+        };
+        let identity = file.settle(&mut reader, identity)?;
+        let database = DatabaseId::new(SQLITE, identity, true);
+        let readers = [Mutex::new(reader), Mutex::default()];
+        Ok(Self { file, clock, writer, readers, next_reader: AtomicUsize::new(0), database })
     }
 
     /// Deletes now what a purge may delete, and says how many records that were.
@@ -147,6 +160,10 @@ impl Store for SqliteStore {
             }
             self.writer.update(updates.to_vec()).await
         })
+    }
+
+    fn database(&self) -> Option<DatabaseId> {
+        Some(self.database)
     }
 
     fn spare_tokens(&self) -> u64 {

@@ -18,6 +18,15 @@ pub(super) async fn prepare(connection: &mut SqliteConnection) -> Result<(), Fai
     Ok(())
 }
 
+/// What tells this file from others.
+pub(super) async fn identity(connection: &mut SqliteConnection) -> Result<i64, Failure> {
+    let identity: Option<i64> =
+        sqlx::query_scalar("select value from oncely_meta where name = 'identity'")
+            .fetch_optional(connection)
+            .await?;
+    identity.ok_or_else(|| Failure::Corrupt("the file has lost its identity".to_owned()))
+}
+
 async fn check(connection: &mut SqliteConnection) -> Result<(), Failure> {
     let present: i64 =
         sqlx::query_scalar("select count(*) from sqlite_master where name = 'oncely_meta'")

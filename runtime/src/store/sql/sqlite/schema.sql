@@ -25,4 +25,13 @@ create table if not exists oncely_records (
 create index if not exists oncely_records_purge_at
     on oncely_records (purge_at) where purge_at is not null;
 
-insert or ignore into oncely_meta (name, value) values ('last_token', 0), ('schema_version', 1);
+create table if not exists oncely_fences (
+    key blob primary key not null,
+    token integer not null
+);
+
+-- `identity` tells this file from others.
+insert or ignore into oncely_meta (name, value) values
+    ('last_token', 0),
+    ('identity', abs(random() % 9007199254740991)),
+    ('schema_version', 1);

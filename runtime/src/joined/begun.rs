@@ -1,0 +1,218 @@
+//! Transactions that a call begins and commits itself.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{Claimed, Joined, join};
+use crate::idempotency::{Outcome, Outcomes, Plan};
+use crate::lease::Leases;
+use crate::model::{Error, ErrorKind, Failure, Key, RecordState, Token};
+use crate::store::sql::{Begins, Claim, DatabaseId, Purpose, SqlTransaction as _, Uncommitted};
+use crate::store::{LeaseRequest, StoreError};
+
+/// How often a transaction is begun again that met another one before the body ran.
+const TRIES: u32 = 4;
+/// How long to look for what became of a commit.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Which keys of this process have a transaction: whoever else wants one waits here, without a
+/// connection, so that waiters never take the pool from the one they wait for.
+#[derive(Debug, Default)]
+pub(crate) struct Gates(Mutex<HashMap<Key, Weak<tokio::sync::Mutex<()>>>>);
+
+impl Gates {
+    fn gate(&self, key: &Key) -> Arc<tokio::sync::Mutex<()>> {
+        let mut gates = self.0.lock();
+        if let Some(gate) = gates.get(key).and_then(Weak::upgrade) {
+            return gate;
+        }
+        gates.retain(|_, gate| gate.strong_count() > 0);
+        let gate = Arc::default();
+        gates.insert(key.clone(), Arc::downgrade(&gate));
+        gate
+    }
+}
+
+/// A transaction that was begun for a call, and its claim in it.
+pub(crate) struct Begun<P: Begins> {
+    pool: P,
+    transaction: P::Transaction,
+    claimed: Claimed,
+    request: LeaseRequest,
+    _gate: tokio::sync::OwnedMutexGuard<()>,
+}
+
+/// Begins a transaction on `pool` and claims the call in it, or finds its outcome.
+pub(crate) async fn begin<P: Begins, T, E>(
+    leases: &Leases,
+    gates: &Gates,
+    plan: &Plan,
+    outcomes: &Outcomes<T, E>,
+    pool: &P,
+) -> Result<Joined<Begun<P>, Outcome<T>>, Failure<E>> {
+    let Some(own) = plan.claims.first() else {
+        return Err(Error::new(ErrorKind::InvalidKey, "a call needs a key").into());
+    };
+    let since = Instant::now();
+    let gate = timeout(plan.wait, gates.gate(&plan.key).lock_owned()).await;
+    let Ok(gate) = gate else {
+        return Err(Error::in_progress(&busy(&own.request), since.elapsed()).into());
+    };
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let begun = on_a_task(pool.clone().begin()).await;
+        let begun = begun.and_then(|begun| begun.map_err(Error::from));
+        let mut transaction = begun.map_err(|error| error.about(&plan.key))?;
+        match join(leases, plan, outcomes, transaction.joins()).await {
+            Ok(Joined::Runs(claimed)) => {
+                let (pool, request) = (pool.clone(), own.request.clone());
+                return Ok(Joined::Runs(Begun {
+                    pool,
+                    transaction,
+                    claimed,
+                    request,
+                    _gate: gate,
+                }));
+            }
+            Ok(Joined::Answers(answer)) => {
+                // Nothing was written, and nobody needs to wait for the end.
+                tokio::spawn(P::rollback(transaction));
+                return Ok(Joined::Answers(answer));
+            }
+            Err(failure) => {
+                let _ = on_a_task(P::rollback(transaction)).await;
+                match failure {
+                    Failure::Oncely(error)
+                        if error.kind() == ErrorKind::Conflict && tries < TRIES => {}
+                    failure => return Err(failure),
+                }
+            }
+        }
+    }
+}
+
+impl<P: Begins> Begun<P> {
+    /// The claim, and the transaction for the body.
+    pub(crate) fn parts(&mut self) -> (&Claimed, &mut P::Transaction) {
+        (&self.claimed, &mut self.transaction)
+    }
+
+    /// Commits the body's effects with its outcome, or rolls them back.
+    ///
+    /// # Cancel safety
+    /// Dropped, a commit that was begun goes on.
+    pub(crate) async fn commit<T, E>(
+        mut self,
+        outcomes: &Outcomes<T, E>,
+        ended: Result<T, E>,
+    ) -> Result<Outcome<T>, Failure<E>> {
+        let (written, keeps) = self.claimed.end(outcomes, self.transaction.joins(), ended).await;
+        if !keeps {
+            let _ = on_a_task(P::rollback(self.transaction)).await;
+            return written;
+        }
+        let Self { pool, transaction, claimed, request, .. } = self;
+        let work = commit::<P>(pool, transaction, claimed, request);
+        match on_a_task(work).await.and_then(|committed| committed) {
+            Ok(()) => written,
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Commits, and finds out what became of a commit that nobody answered.
+async fn commit<P: Begins>(
+    pool: P,
+    transaction: P::Transaction,
+    claimed: Claimed,
+    request: LeaseRequest,
+) -> Result<(), Error> {
+    let unknown = match P::commit(transaction).await {
+        Ok(()) => {
+            claimed.call.set_recorded(true);
+            return Ok(());
+        }
+        Err(Uncommitted::RolledBack(error)) => {
+            claimed.call.set_recorded(false);
+            return Err(Error::from(error).about(&request.key));
+        }
+        Err(Uncommitted::Unknown(error)) => error,
+    };
+    let since = Instant::now();
+    let Some(lease) = &claimed.lease else {
+        return Err(Error::from(unknown).about(&request.key));
+    };
+    while since.elapsed() < PATIENCE {
+        match committed::<P>(&pool, claimed.home, &request, lease.token).await {
+            Ok(Some(true)) => {
+                claimed.call.set_recorded(true);
+                return Ok(());
+            }
+            Ok(Some(false)) => {
+                claimed.call.set_recorded(false);
+                let message = "the transaction could not be committed, and nothing of it stands";
+                let error = Error::new(ErrorKind::StoreUnavailable, message);
+                return Err(error.with_source(unknown).about(&request.key));
+            }
+            Ok(None) | Err(_) => sleep(PAUSE).await,
+        }
+    }
+    let message = "whether the transaction was committed could not be found out";
+    Err(Error::new(ErrorKind::Indeterminate, message).with_source(unknown).about(&request.key))
+}
+
+/// Whether the record has the outcome of `token`. Asked by a claim of the same key: as long as the
+/// lost transaction may still be committed, it is not granted.
+async fn committed<P: Begins>(
+    pool: &P,
+    home: DatabaseId,
+    request: &LeaseRequest,
+    token: Token,
+) -> Result<Option<bool>, StoreError> {
+    let mut transaction = pool.clone().begin().await?;
+    let claim = transaction.joins().claim(home, request, Purpose::Call).await;
+    P::rollback(transaction).await;
+    Ok(match claim? {
+        Claim::Granted(_) => Some(false),
+        Claim::Occupied(occupant) if occupant.token == token => {
+            matches!(occupant.state, RecordState::Completed { .. }).then_some(true)
+        }
+        // Somebody else has run it since.
+        Claim::Occupied(_) => Some(false),
+        Claim::Hidden => None,
+    })
+}
+
+fn busy(request: &LeaseRequest) -> crate::store::Occupant {
+    let state = RecordState::InProgress { remaining: PAUSE };
+    crate::store::Occupant::new(request.key.clone(), Token::new(0), None, state)
+}
+
+/// Runs to its end whoever waits for it: a connection that is dropped half-way through the beginning
+/// of a transaction would go back to its pool with one.
+async fn on_a_task<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, Error> {
+    let runtime = Handle::try_current().map_err(|error| {
+        let message = "oncely runs on tokio: call this from within a tokio runtime";
+        Error::new(ErrorKind::InvalidConfiguration, message).with_source(error)
+    })?;
+    runtime.spawn(work).await.map_err(|_| {
+        Error::new(ErrorKind::ShuttingDown, "the runtime shut down while the call ran")
+    })
+}
+
+impl<P: Begins> fmt::Debug for Begun<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Begun").field("claimed", &self.claimed).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,198 @@
+//! Calls that join a transaction: claims, outcomes and locks are written with the body's own effects.
+
+mod begun;
+mod claim;
+mod fence;
+
+use std::future::Future;
+use std::panic::resume_unwind;
+use std::time::Duration;
+
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+pub use self::fence::fence;
+
+pub(crate) use self::begun::{Begun, Gates, begin};
+use self::claim::{Granted, claim, claim_locks};
+
+use crate::idempotency::{self, Outcome, Outcomes, Verdict};
+use crate::lease::{Call, Downstream, Frame, Leases};
+use crate::lock;
+use crate::model::{Error, ErrorKind, Failure, Operation, StoredOutcome};
+use crate::store::sql::{DatabaseId, Joins, Purpose};
+use crate::store::{Lease, Store, Updated};
+
+/// The name under which calls that only lock are reported.
+const LOCK: Operation = Operation::fixed("lock");
+
+/// What a call that joins a transaction does next.
+pub(crate) enum Joined<R, T> {
+    /// Runs the body, with this.
+    Runs(R),
+    /// Answers with what an earlier call gave.
+    Answers(T),
+}
+
+/// The keys of a call, which belong to a transaction until it ends.
+#[derive(Debug)]
+pub(crate) struct Claimed {
+    home: DatabaseId,
+    call: Call,
+    /// The record that gets the outcome; none for a call that only locks.
+    lease: Option<Lease>,
+    leases: Vec<Lease>,
+    retention: Duration,
+    /// A place in the transaction to go back to if the body fails with an outcome.
+    saved: bool,
+    /// A shutdown waits for it.
+    _running: TaskTrackerToken,
+}
+
+/// The database of a store, whose transactions a call can join.
+///
+/// # Errors
+/// [`ErrorKind::StoreUnsupported`] if the store is in none.
+fn home(store: &dyn Store) -> Result<DatabaseId, Error> {
+    store.database().ok_or_else(|| {
+        let message = "the store of this coordinator is in no SQL database, so a call cannot join a \
+                       transaction; connect to `postgres:`, `mysql:` or `sqlite:`";
+        Error::new(ErrorKind::StoreUnsupported, message)
+    })
+}
+
+/// Claims the key of an idempotent call and its locks in `tx`, or finds its outcome.
+pub(crate) async fn join<T, E>(
+    leases: &Leases,
+    plan: &idempotency::Plan,
+    outcomes: &Outcomes<T, E>,
+    tx: &mut dyn Joins,
+) -> Result<Joined<Claimed, Outcome<T>>, Failure<E>> {
+    let (running, home) = (leases.enter()?, home(leases.store())?);
+    let Some((own, locks)) = plan.claims.split_first() else {
+        return Err(Error::new(ErrorKind::InvalidKey, "a call needs a key").into());
+    };
+    let deadline = claim::Deadline::new(plan.wait);
+    let lease = loop {
+        let met = match claim(home, tx, &own.request, Purpose::Call).await {
+            Ok(Granted::Lease(lease)) => break lease,
+            Ok(Granted::Occupied(occupant)) => occupant,
+            Err(error) => return Err(error.about(&plan.key).into()),
+        };
+        match plan.judge(met)? {
+            Verdict::Replay(recorded, _) => {
+                return plan.replay(outcomes, &recorded).map(Joined::Answers);
+            }
+            Verdict::Wait(busy) => {
+                if !deadline.pause(&busy).await {
+                    return Err(Error::in_progress(&busy, deadline.waited()).into());
+                }
+            }
+        }
+    };
+    let mut all = vec![lease.clone()];
+    let deadline = claim::Deadline::new(plan.lock_wait);
+    match claim_locks(home, tx, locks, &deadline).await {
+        Ok(locks) => all.extend(locks),
+        Err(error) => {
+            // The caller may go on with the transaction, and commit it without this call.
+            let _ = tx.release(home, &lease).await;
+            return Err(error.into());
+        }
+    }
+    let saved = outcomes.remembers_errors();
+    if saved {
+        tx.save().await.map_err(|error| Error::from(error).about(&plan.key))?;
+    }
+    let call = Call::joined(&plan.operation, &lease, Downstream::PerCall);
+    let retention = plan.retention;
+    Ok(Joined::Runs(Claimed {
+        home,
+        call,
+        lease: Some(lease),
+        leases: all,
+        retention,
+        saved,
+        _running: running,
+    }))
+}
+
+/// Takes all locks of `plan` until `tx` ends.
+pub(crate) async fn join_lock(
+    leases: &Leases,
+    plan: &lock::Plan,
+    tx: &mut dyn Joins,
+) -> Result<Claimed, Error> {
+    let (running, home) = (leases.enter()?, home(leases.store())?);
+    let deadline = claim::Deadline::new(plan.wait);
+    let leases = claim_locks(home, tx, &plan.claims, &deadline).await?;
+    let first = leases.iter().find(|lease| lease.key == plan.key);
+    let call = match first {
+        Some(lease) => Call::joined(&LOCK, lease, Downstream::PerHolder),
+        None => return Err(Error::new(ErrorKind::InvalidKey, "a lock needs a key")),
+    };
+    let retention = Duration::ZERO;
+    Ok(Claimed { home, call, lease: None, leases, retention, saved: false, _running: running })
+}
+
+impl Claimed {
+    /// The call, as the body sees it.
+    pub(crate) fn call(&self) -> Call {
+        self.call.clone()
+    }
+
+    /// Runs the body as this call.
+    pub(crate) fn run<F: Future>(&self, body: F) -> impl Future<Output = F::Output> + use<F> {
+        Frame::scope_joined(self.call(), self.leases.clone(), body)
+    }
+
+    /// Writes the outcome into `tx`, or gives the key back in it. Says as well whether there is
+    /// something in `tx` that is worth committing.
+    pub(crate) async fn end<T, E>(
+        &self,
+        outcomes: &Outcomes<T, E>,
+        tx: &mut dyn Joins,
+        ended: Result<T, E>,
+    ) -> (Result<Outcome<T>, Failure<E>>, bool) {
+        let Some(lease) = &self.lease else {
+            let keeps = ended.is_ok();
+            return (ended.map(Outcome::Executed).map_err(Failure::Body), keeps);
+        };
+        let (outcome, panic) = outcomes.stored(&lease.key, &ended);
+        let is_outcome = outcome.is_some();
+        let written = match outcome {
+            Some(outcome) => self.complete(lease, &outcome, ended.is_err(), tx).await,
+            // The transaction may be beyond use, and then there is nothing to give back.
+            None => {
+                let _ = tx.release(self.home, lease).await;
+                Ok(())
+            }
+        };
+        if let Some(panic) = panic {
+            resume_unwind(panic);
+        }
+        let keeps = is_outcome && written.is_ok();
+        let answer = match (ended, written) {
+            (Ok(value), Ok(())) => Ok(Outcome::Executed(value)),
+            // Without its outcome the effects must not be committed.
+            (Ok(_), Err(error)) => Err(error.about(&lease.key).into()),
+            (Err(error), _) => Err(Failure::Body(error)),
+        };
+        (answer, keeps)
+    }
+
+    async fn complete(
+        &self,
+        lease: &Lease,
+        outcome: &StoredOutcome,
+        undoes: bool,
+        tx: &mut dyn Joins,
+    ) -> Result<(), Error> {
+        if undoes && self.saved {
+            tx.restore().await?;
+        }
+        match tx.complete(self.home, lease, outcome, self.retention).await? {
+            Updated::Applied => Ok(()),
+            Updated::Lost => Err(Error::lease_lost(&lease.key)),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Calls that join a transaction in MySQL or MariaDB.
+
+use std::time::Duration;
+
+use sqlx::{Executor as _, MySqlConnection, Row as _};
+
+use super::super::columns::{FREE, IN_PROGRESS};
+use super::super::failure::{Failure, Meaning};
+use super::super::joins::{Claim, DatabaseId, Joins, Purpose, RESTORE, SAVE};
+use super::super::{name, rules};
+use super::acquire::{FLOOR, Seen, UNLESS_TAKEN, WRITTEN, new_record, write};
+use super::row::COLUMNS;
+use super::text::Text;
+use super::{MICROS, MYSQL, update};
+use crate::store::record::{Record, State};
+use crate::store::{BoxFuture, Lease, LeaseRequest, StoreError, StoredOutcome, Update, Updated};
+
+/// Takes the key if it is free, in one message. A claim of another transaction is waited for at the
+/// row itself, for a second at most: the server has no shorter time, and the end of it undoes only
+/// the statement. The caller's own settings come back.
+async fn claim(
+    connection: &mut MySqlConnection,
+    home: DatabaseId,
+    request: &LeaseRequest,
+    purpose: Purpose,
+) -> Result<Claim, Failure> {
+    let state = if purpose == Purpose::Lock { FREE } else { IN_PROGRESS };
+    let key = name::column(&request.key);
+    let mut text = Text::default();
+    text.add(
+        "set @oncely_wait = @@innodb_lock_wait_timeout, innodb_lock_wait_timeout = 1; \
+         set @oncely_now = ",
+    );
+    text.add(MICROS).add("0; ").add(FLOOR);
+    text.add("set @oncely_identity = (select value from oncely_meta where name = 'identity'); ");
+    text.add("insert into oncely_records (").add(WRITTEN).add(") select ");
+    new_record(&mut text, request, state);
+    text.add(" from dual where @oncely_identity = ").value(home.identity()).add(UNLESS_TAKEN);
+    text.add("select @oncely_now, @oncely_floor, @oncely_identity; select token, `key`, ");
+    text.add(COLUMNS).add(" from oncely_records where `key` = ").value(&key).add(" for update; ");
+    text.add(RESET);
+    let answer = match text.send(connection).await {
+        Ok(answer) => answer,
+        Err(failure) if failure.meaning() == Meaning::Blocked => {
+            reset(connection).await?;
+            return Ok(Claim::Hidden);
+        }
+        Err(failure) => return Err(failure),
+    };
+    home.check(MYSQL, answer.rows.first().map(|row| row.try_get(2)).transpose()?)?;
+    let seen = Seen::new(answer)?;
+    let record = seen.record(request)?;
+    if let Some(record) = &record
+        && is_taken(record, request, purpose, seen.now.now())
+    {
+        return Ok(Claim::Granted(record.lease(&request.key)));
+    }
+    // The row is locked, whatever it says.
+    let requests = std::slice::from_ref(request);
+    let granted = match rules::grant(requests, std::slice::from_ref(&record), seen.now)? {
+        Ok(granted) => granted,
+        Err(occupant) => return Ok(Claim::Occupied(occupant)),
+    };
+    let Some(mut taken) = granted.into_iter().next() else { return Err(Failure::Raced) };
+    if purpose == Purpose::Lock {
+        taken = taken.after(&Update::Release, seen.now.now());
+    }
+    let mut text = Text::default();
+    write(&mut text, request, &taken, record.is_some());
+    text.send(connection).await?;
+    Ok(Claim::Granted(taken.lease(&request.key)))
+}
+
+const RESET: &str = "set innodb_lock_wait_timeout = @oncely_wait";
+
+async fn reset(connection: &mut MySqlConnection) -> Result<(), Failure> {
+    let mut text = Text::default();
+    text.add(RESET);
+    text.send(connection).await?;
+    Ok(())
+}
+
+/// Whether the record is the one that this request has just written.
+fn is_taken(record: &Record, request: &LeaseRequest, purpose: Purpose, now: i64) -> bool {
+    let is_ours = record.attempt_id == request.attempt_id;
+    match (purpose, &record.state) {
+        (Purpose::Lock, State::Free) => is_ours && record.expires_at == now,
+        (Purpose::Call, State::InProgress) => {
+            is_ours && record.expires_at >= now.saturating_add(rules::length(request.lease))
+        }
+        _ => false,
+    }
+}
+
+async fn apply(
+    connection: &mut MySqlConnection,
+    lease: &Lease,
+    what: &Update,
+) -> Result<Updated, Failure> {
+    let mut text = Text::default();
+    text.add("set @oncely_now = ").add(MICROS).add("0; ");
+    update::write(&mut text, &name::column(&lease.key), lease, what);
+    let answer = text.send(connection).await?;
+    Ok(rules::updated(answer.changed.get(1).copied().unwrap_or_default()))
+}
+
+async fn run(connection: &mut MySqlConnection, statement: &'static str) -> Result<(), Failure> {
+    connection.execute(sqlx::raw_sql(statement)).await?;
+    Ok(())
+}
+
+/// Sees a token, unless a higher one was seen.
+async fn fence(connection: &mut MySqlConnection, key: &str, token: i64) -> Result<bool, Failure> {
+    let key = name::shortened(key);
+    let mut text = Text::default();
+    text.add("insert into oncely_fences (`key`, token) values (").value(&key).add(", ");
+    text.value(token).add(") on duplicate key update token = greatest(token, values(token)); ");
+    text.add("select token from oncely_fences where `key` = ").value(&key).add(" for update");
+    let answer = text.send(connection).await?;
+    let highest: Option<i64> = answer.rows.first().map(|row| row.try_get(0)).transpose()?;
+    Ok(highest == Some(token))
+}
+
+impl Joins for MySqlConnection {
+    fn claim<'a>(
+        &'a mut self,
+        home: DatabaseId,
+        request: &'a LeaseRequest,
+        purpose: Purpose,
+    ) -> BoxFuture<'a, Result<Claim, StoreError>> {
+        Box::pin(async move {
+            claim(self, home, request, purpose).await.map_err(Failure::in_transaction)
+        })
+    }
+
+    fn complete<'a>(
+        &'a mut self,
+        _home: DatabaseId,
+        lease: &'a Lease,
+        outcome: &'a StoredOutcome,
+        retention: Duration,
+    ) -> BoxFuture<'a, Result<Updated, StoreError>> {
+        let update = Update::Complete { outcome: outcome.clone(), retention };
+        Box::pin(async move { apply(self, lease, &update).await.map_err(Failure::in_transaction) })
+    }
+
+    fn release<'a>(
+        &'a mut self,
+        _home: DatabaseId,
+        lease: &'a Lease,
+    ) -> BoxFuture<'a, Result<Updated, StoreError>> {
+        Box::pin(async move {
+            apply(self, lease, &Update::Release).await.map_err(Failure::in_transaction)
+        })
+    }
+
+    fn fence<'a>(
+        &'a mut self,
+        key: &'a str,
+        token: i64,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move { fence(self, key, token).await.map_err(Failure::in_transaction) })
+    }
+
+    fn save(&mut self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move { run(self, SAVE).await.map_err(Failure::in_transaction) })
+    }
+
+    fn restore(&mut self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move { run(self, RESTORE).await.map_err(Failure::in_transaction) })
+    }
+}

@@ -1,0 +1,90 @@
+//! Transactions that a call cannot join are refused before the body runs.
+
+use oncely::{Coordinator, ErrorKind};
+use oncely_tests::mysql::MySqlFixture;
+use oncely_tests::postgres::PostgresFixture;
+use oncely_tests::redis::RedisServer;
+
+use crate::database::{postgres, sqlite};
+
+#[tokio::test]
+async fn a_coordinator_without_a_database_refuses_transactions() {
+    let (place, server) = (sqlite(1).await, RedisServer::start());
+    for url in ["memory:", &server.url()] {
+        let oncely = Coordinator::connect(url).await.unwrap();
+        let mut tx = place.pool.begin().await.unwrap();
+        let refused =
+            oncely.idempotent("pay", "1").run_in(&mut tx, |_, _| never()).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::StoreUnsupported, "{refused}");
+        let refused = oncely.lock("stock").acquire_in(&mut tx).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::StoreUnsupported, "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_in_another_database_is_refused() {
+    let (here, there) = (postgres(2).await, postgres(2).await);
+    let file = sqlite(1).await;
+    let mysql = Coordinator::connect(MySqlFixture::new().await.url()).await.unwrap();
+    for oncely in [&there.oncely, &file.oncely, &mysql] {
+        let mut tx = here.pool.begin().await.unwrap();
+        let refused =
+            oncely.idempotent("pay", "1").run_in(&mut tx, |_, _| never()).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::StoreUnsupported, "{refused}");
+        tx.commit().await.unwrap();
+    }
+    let mut tx = file.pool.begin().await.unwrap();
+    let refused = here.oncely.lock("stock").acquire_in(&mut tx).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::StoreUnsupported, "{refused}");
+    drop(tx);
+    // Nothing was written anywhere.
+    let count = "select count(*) from oncely_records";
+    let count: i64 = sqlx::query_scalar(count).fetch_one(&here.pool).await.unwrap();
+    assert_eq!(count, 0);
+}
+
+#[tokio::test]
+async fn a_hidden_winner_is_a_conflict_at_higher_isolation() {
+    let place = postgres(4).await;
+    let begin = async || {
+        let mut tx = place.pool.begin().await.unwrap();
+        let level = "set transaction isolation level repeatable read";
+        sqlx::query(level).execute(&mut *tx).await.unwrap();
+        sqlx::query("select count(*) from effects").execute(&mut *tx).await.unwrap();
+        tx
+    };
+    let (mut winner, mut loser) = (begin().await, begin().await);
+    let call = || place.oncely.idempotent("pay", "1");
+    call()
+        .run_in(&mut winner, |_, _| Box::pin(async move { Ok::<_, oncely::Error>(1) }))
+        .await
+        .unwrap();
+    winner.commit().await.unwrap();
+    let lost = call()
+        .run_in(&mut loser, |_, _| Box::pin(async move { Ok::<_, oncely::Error>(2) }))
+        .await
+        .unwrap_err();
+    assert_eq!(lost.kind(), ErrorKind::Conflict, "{lost:?}");
+    assert!(lost.is_retryable());
+    drop(loser);
+    let mut next = place.pool.begin().await.unwrap();
+    let replay = call()
+        .run_in(&mut next, |_, _| Box::pin(async move { Ok::<_, oncely::Error>(3) }))
+        .await
+        .unwrap();
+    assert_eq!((replay.is_replayed(), replay.into_value()), (true, 1));
+}
+
+#[tokio::test]
+async fn a_database_without_the_tables_is_refused() {
+    let (place, bare) = (postgres(2).await, PostgresFixture::new().await);
+    let pool = sqlx::PgPool::connect(bare.url()).await.unwrap();
+    let mut tx = pool.begin().await.unwrap();
+    let refused = place.oncely.lock("stock").acquire_in(&mut tx).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::StoreUnsupported, "{refused}");
+}
+
+/// A body that must not run.
+fn never() -> oncely::store::BoxFuture<'static, Result<(), oncely::Error>> {
+    panic!("it ran")
+}
