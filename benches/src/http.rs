@@ -21,7 +21,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::measure::median;
+use crate::measure::{Compared, Rounds};
 use crate::redis::server::Server;
 use crate::table::{Goal, Row};
 
@@ -113,19 +113,20 @@ async fn compare(
     ours: Router,
     floor: Router,
     key: impl Fn() -> String + Clone + Send + 'static,
-) -> Result<[f64; 2]> {
+) -> Result<Compared> {
     let services = [serve(ours).await?, serve(floor).await?];
-    let mut found = [Vec::new(), Vec::new()];
+    let mut found = Rounds::new();
     for round in 0..=rounds {
-        for (address, found) in services.iter().zip(&mut found) {
-            let rate = load(address, &key).await?;
-            // The first round warms up.
-            if round > 0 {
-                found.push(rate);
-            }
+        let mut rates = [0.0; 2];
+        for (address, rate) in services.iter().zip(&mut rates) {
+            *rate = load(address, &key).await?;
+        }
+        // The first round warms up.
+        if round > 0 {
+            found.add(rates);
         }
     }
-    Ok(found.map(median))
+    Ok(found.compared(0, 1))
 }
 
 async fn serve(router: Router) -> Result<String> {
