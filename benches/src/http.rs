@@ -21,7 +21,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::measure::median;
+use crate::measure::{Compared, Rounds};
 use crate::redis::server::Server;
 use crate::table::{Goal, Row};
 
@@ -115,19 +115,17 @@ async fn compare(
     ours: Router,
     floor: Router,
     key: impl Fn() -> String + Clone + Send + 'static,
-) -> Result<[f64; 2]> {
-    let services = [serve(ours).await?, serve(floor).await?];
-    let mut found = [Vec::new(), Vec::new()];
+) -> Result<Compared> {
+    let [ours, floor] = [serve(ours).await?, serve(floor).await?];
+    let mut found = Rounds::new();
     for turn in 0..=rounds * TURNS_IN_A_ROUND {
-        for (address, found) in services.iter().zip(&mut found) {
-            let rate = load(address, &key).await?;
-            // The first turn warms up.
-            if turn > 0 {
-                found.push(rate);
-            }
+        let rates = [load(&ours, &key).await?, load(&floor, &key).await?];
+        // The first turn warms up.
+        if turn > 0 {
+            found.add(rates);
         }
     }
-    Ok(found.map(median))
+    Ok(found.compared(0, 1))
 }
 
 async fn serve(router: Router) -> Result<String> {

@@ -88,6 +88,7 @@ async fn replays(server: &Server, oncely: &Coordinator, floor: &Floor) -> Result
     for number in 0..STORED {
         pay(oncely, number).await?;
         floor.clone().set(&stored(number), &[b'x'; receipt::BYTES]).await?;
+        floor.clone().call(record(number), &[b'x'; receipt::BYTES]).await?;
     }
     let shared = oncely.clone();
     let ours = step(move |number| {
@@ -102,7 +103,7 @@ async fn replays(server: &Server, oncely: &Coordinator, floor: &Floor) -> Result
     let shared = floor.clone();
     let read = step(move |number| {
         let floor = shared.clone();
-        async move { floor.read(&stored(number % STORED)).await }
+        async move { floor.read(&record(number % STORED)).await }
     });
     let cached = peers::cached(&server.url(), STORED).await?;
     let nothing = || async { Ok(()) };
@@ -115,8 +116,14 @@ async fn replays(server: &Server, oncely: &Coordinator, floor: &Floor) -> Result
     ])
 }
 
+/// Where the bare outcome is.
 fn stored(number: u64) -> String {
     format!("floor/stored/pay//pay:{number}")
+}
+
+/// Where a record with the outcome is.
+fn record(number: u64) -> String {
+    format!("floor/call/pay//pay:{number}")
 }
 
 /// How many commands a call with both attributes sends.
