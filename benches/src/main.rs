@@ -1,7 +1,7 @@
 //! What oncely costs, as ratios to something everybody knows.
 //!
 //! ```text
-//! cargo run --release -p oncely-benches -- memory|redis [--json]
+//! cargo run --release -p oncely-benches -- memory|redis|sql [--json]
 //! cargo run --release -p oncely-benches -- compile [--json] [--rounds 7] [--functions 500]
 //! cargo run --release -p oncely-benches -- http [--json] [--rounds 7]
 //! ```
@@ -13,6 +13,7 @@ mod measure;
 mod memory;
 mod receipt;
 mod redis;
+mod sql;
 mod table;
 
 use anyhow::{Context, Result, bail};
@@ -50,9 +51,12 @@ fn main() -> Result<()> {
         "compile" => compile::run(&options)?,
         "memory" => block_on(memory::run())?,
         "redis" => block_on(redis::run())?,
+        "sql" => block_on(sql::run())?,
         "http" => block_on(http::run(options.rounds))?,
         other => {
-            bail!("unknown suite `{other}`: there are `compile`, `memory`, `redis` and `http`")
+            bail!(
+                "unknown suite `{other}`: there are `compile`, `memory`, `redis`, `sql` and `http`"
+            )
         }
     };
     match options.json {

@@ -68,6 +68,8 @@ impl Server {
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // It would say whom it has killed.
+            .stderr(Stdio::null())
             .spawn()
             .expect("a shell");
         let mut line = String::new();

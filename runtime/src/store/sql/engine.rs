@@ -72,9 +72,11 @@ impl<D: Dialect> Engine<D> {
         let runtime = runtime()?;
         let lane = &self.claims[Weight::of_requests(requests) as usize];
         self.bounded(async {
-            // Who comes alone sends one statement. Where there is a crowd, those who only hear of
-            // an outcome do not wait for others' claims to come to the disk.
-            if (D::LOOKS_FIRST || !lane.is_idle(&runtime))
+            // A call may have an outcome, and to look for it is cheaper than to claim; a lock has
+            // none, and who comes alone for it sends one statement. Where there is a crowd, nobody
+            // who is turned away waits for others' claims to come to the disk.
+            let may_replay = Weight::of_requests(requests) == Weight::Heavy;
+            if (D::LOOKS_FIRST || may_replay || !lane.is_idle(&runtime))
                 && let Some(met) = self.ask(&runtime, &self.looks, requests, Self::look).await?
             {
                 return Ok(met);

@@ -21,6 +21,13 @@ const LOOK: &str = concat!(
      left join oncely_records r on r.key = ask.key order by ask.place"
 );
 
+/// [`LOOK`] for one key, which needs no plan for many.
+const LOOK_AT_ONE: &str = concat!(
+    "select (extract(epoch from clock_timestamp()) * 1000)::int8 + $2, ",
+    columns!("r"),
+    " from (select) as one left join oncely_records r on r.key = $1"
+);
+
 /// Writes a record in progress for each key of the calls whose keys are all new or given back, in
 /// the order of the keys, so that two who claim do not wait for each other. Reads the records of
 /// the others without locking them: who only hears of an outcome writes nothing.
@@ -70,6 +77,34 @@ const CLAIM: &str = concat!(
       order by sorted.place"
 );
 
+/// [`CLAIM`] for one key.
+const CLAIM_ONE: &str = concat!(
+    "with clock as materialized ( \
+         select (extract(epoch from clock_timestamp()) * 1000000)::int8 + $7 * 1000 as micros, \
+             (select value from oncely_meta where name = 'token_floor') as floor, \
+             set_config('lock_timeout', $8, true), \
+             case when $9 then set_config('synchronous_commit', 'off', true) end \
+     ), seen as materialized ( \
+         select r.* from oncely_records r where r.key = $1 \
+     ), taken as ( \
+         insert into oncely_records as r (key, token, attempt_id, state, attempt, on_interrupted, \
+             fingerprint, expires_at, purge_at) \
+         select $1, greatest(micros, floor + 32), $2, 0, 1, $5, $4, micros / 1000 + $3, \
+             micros / 1000 + $6 \
+         from clock where not exists (select from seen where state <> 3) \
+         on conflict (key) do update set token = greatest(excluded.token, r.token + 32), \
+             attempt_id = excluded.attempt_id, state = 0, attempt = 1, \
+             on_interrupted = excluded.on_interrupted, fingerprint = excluded.fingerprint, \
+             expires_at = excluded.expires_at, purge_at = excluded.purge_at, \
+             completed_at = null, outcome_code = null, outcome = null, waited_for = false \
+         where r.state = 3 \
+         returning r.token \
+     ) \
+     select 0::int8, taken.token, clock.micros / 1000, ",
+    columns!("seen"),
+    " from clock left join taken on true left join seen on true"
+);
+
 /// The records of all keys, which nobody else writes until the end of the transaction.
 const LOCK: &str = concat!(
     "select r.key, ",
@@ -102,6 +137,15 @@ impl Postgres {
         connection: &mut PgConnection,
         calls: &[&[LeaseRequest]],
     ) -> Result<Vec<Option<Occupant>>, Failure> {
+        if let [[request]] = calls {
+            let row = sqlx::query(LOOK_AT_ONE)
+                .persistent(self.persistent)
+                .bind(name::column(&request.key))
+                .bind(self.offset())
+                .fetch_one(connection)
+                .await?;
+            return Ok(vec![occupant(calls[0], std::iter::once(&row), 0)?]);
+        }
         let keys: Vec<_> = calls.iter().copied().flatten().map(|r| name::column(&r.key)).collect();
         let rows = sqlx::query(LOOK)
             .persistent(self.persistent)
@@ -119,6 +163,22 @@ impl Postgres {
         calls: &[&[LeaseRequest]],
         weight: Weight,
     ) -> Result<Vec<Claimed>, Failure> {
+        if let [[request]] = calls {
+            let row = sqlx::query(CLAIM_ONE)
+                .persistent(self.persistent)
+                .bind(name::column(&request.key))
+                .bind(request.attempt_id.as_bytes().as_slice())
+                .bind(rules::length(request.lease))
+                .bind(request.fingerprint.map(|fingerprint| fingerprint.to_bytes().to_vec()))
+                .bind(on_interrupted_code(request.on_interrupted) as i16)
+                .bind(keep(request))
+                .bind(self.offset())
+                .bind(PATIENCE_OF_MANY)
+                .bind(weight == Weight::Light)
+                .fetch_one(connection)
+                .await?;
+            return Ok(vec![claimed(calls[0], std::iter::once(&row))?]);
+        }
         let requests: Vec<_> = calls.iter().copied().flatten().collect();
         let numbers = calls.iter().enumerate();
         let numbers = numbers.flat_map(|(at, call)| std::iter::repeat_n(at as i64, call.len()));

@@ -42,13 +42,60 @@ const UPDATE: &str = "with ask as materialized ( \
      from ask left join done on done.key = ask.key \
      left join oncely_records seen on seen.key = ask.key order by ask.place";
 
+/// [`UPDATE`] for one record, which says nothing of one that is not changed.
+const UPDATE_ONE: &str = "with clock as materialized ( \
+         select (extract(epoch from clock_timestamp()) * 1000)::int8 + $8 as now, \
+             set_config('lock_timeout', $9, true), \
+             case when $10 then set_config('synchronous_commit', 'off', true) end \
+     ), before as materialized ( \
+         select waited_for from oncely_records where key = $1 \
+     ) \
+     update oncely_records r set state = $3, expires_at = now + $4, \
+         completed_at = case $3 when 1 then now end, outcome_code = $6, outcome = $7, \
+         waited_for = r.waited_for and $3 = 0, \
+         purge_at = case when r.on_interrupted = 0 or $3 in (1, 3) then now + $4 + $5 end \
+     from clock \
+     where r.key = $1 and r.token = $2 and r.state = 0 \
+     returning case when $3 <> 0 and (select waited_for from before) \
+         then pg_notify('oncely', encode(r.key, 'hex')) end is null";
+
 impl Postgres {
+    /// Whether one record was changed.
+    async fn apply_one(
+        &self,
+        connection: &mut PgConnection,
+        (lease, update): &(Lease, Update),
+        weight: Weight,
+    ) -> Result<bool, Failure> {
+        let wanted = Wanted::of(update);
+        let row = sqlx::query(UPDATE_ONE)
+            .persistent(self.persistent)
+            .bind(name::column(&lease.key))
+            .bind(columns::column(lease.token))
+            .bind(wanted.state as i16)
+            .bind(wanted.length)
+            .bind(wanted.keep)
+            .bind(wanted.outcome.map(|outcome| i16::from(outcome.code())))
+            .bind(wanted.outcome.map(StoredOutcome::payload))
+            .bind(self.offset())
+            .bind("1s")
+            .bind(weight == Weight::Light)
+            .fetch_optional(connection)
+            .await?;
+        Ok(row.is_some())
+    }
+
     pub(super) async fn apply_all(
         &self,
         connection: &mut PgConnection,
         updates: &[&(Lease, Update)],
         weight: Weight,
     ) -> Result<Vec<Option<Updated>>, Failure> {
+        if let [update] = updates
+            && self.apply_one(connection, update, weight).await?
+        {
+            return Ok(vec![Some(Updated::Applied)]);
+        }
         let wanted: Vec<_> = updates.iter().map(|(_, update)| Wanted::of(update)).collect();
         let rows = sqlx::query(UPDATE)
             .persistent(self.persistent)
