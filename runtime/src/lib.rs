@@ -79,7 +79,7 @@ pub use model::{
 pub use oncely_macros::{KeyPart, idempotent, with_lock};
 
 /// The README's examples run, and those of the guides.
-#[cfg(all(doctest, feature = "axum", feature = "macros"))]
+#[cfg(all(doctest, feature = "axum", feature = "macros", feature = "postgres"))]
 #[doc = include_str!("../../README.md")]
 #[doc = include_str!("../../docs/http.md")]
 struct Readme;

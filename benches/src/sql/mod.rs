@@ -16,7 +16,7 @@ use oncely_tests::postgres::PostgresServer;
 use sqlx::{MySql, Postgres, Sqlite};
 
 use self::hand::{Hand, Pays};
-use crate::measure::{Load, Rounds, Step, load, step};
+use crate::measure::{Compared, Load, Rounds, Step, load, step};
 use crate::table::{Goal, Row};
 
 const ROUNDS: usize = 7;
@@ -162,7 +162,7 @@ where
             "µs",
             at_most(1.5),
         ),
-        Row::figure(names[7], contended(&oncely).await?, "of ideal", at_least(0.90)),
+        Row::compared(names[7], contended(&oncely).await?, "/s", at_least(0.90)),
     ])
 }
 
@@ -172,7 +172,7 @@ async fn compared(
     ours: &Step,
     hand: &Step,
     what: impl Fn(Load) -> f64,
-) -> Result<[f64; 2]> {
+) -> Result<Compared> {
     let mut rounds = Rounds::new();
     load(tasks, TIME, ours).await?;
     load(tasks, TIME, hand).await?;
@@ -181,7 +181,7 @@ async fn compared(
         let hand = what(load(tasks, TIME, hand).await?);
         rounds.add([ours, hand]);
     }
-    Ok(rounds.medians())
+    Ok(rounds.compared(0, 1))
 }
 
 async fn call(oncely: Coordinator, number: u64) -> Result<()> {
@@ -218,9 +218,8 @@ async fn locked(oncely: Coordinator, key: String, body: Duration) -> Result<()> 
     Ok(())
 }
 
-/// 64 tasks that want one key, with a body of a millisecond: what the bodies alone take, of what it
-/// takes.
-async fn contended(oncely: &Coordinator) -> Result<f64> {
+/// 64 tasks that want one key, with a body of a millisecond, against the bodies one after another.
+async fn contended(oncely: &Coordinator) -> Result<Compared> {
     const BODY: Duration = Duration::from_millis(1);
     let ours = oncely.clone();
     let one = step(move |_| locked(ours.clone(), "contended".to_owned(), BODY));
@@ -234,6 +233,5 @@ async fn contended(oncely: &Coordinator) -> Result<f64> {
         let ours = load(64, TIME, &one).await?.rate;
         rounds.add([ours, load(1, TIME, &alone).await?.rate]);
     }
-    let [ours, ideal] = rounds.medians();
-    Ok(ours / ideal)
+    Ok(rounds.compared(0, 1))
 }
