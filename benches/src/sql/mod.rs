@@ -186,7 +186,7 @@ async fn compared(
 
 async fn call(oncely: Coordinator, number: u64) -> Result<()> {
     let call = oncely.idempotent("pay", number.to_string());
-    call.run(|_| async { Ok::<_, Error>("receipt").map(str::to_owned) }).await?;
+    call.run(|_| async { Ok::<_, Error>("receipt".to_owned()) }).await?;
     Ok(())
 }
 
