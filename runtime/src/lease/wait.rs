@@ -14,10 +14,10 @@ use super::take::{Claim, Leases};
 use crate::model::{Key, Occupant, RecordState};
 use crate::store::BoxFuture;
 
-/// The first and the longest pause between two looks where the store has no hint to give.
+/// The first and the longest pause between two looks; a store may have no hint to give.
 const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(100)];
-/// The same where it has one: only a hint that was lost makes these matter.
-const PAUSES_BEHIND_A_HINT: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(500)];
+/// The same where the store calls those who wait: only a call that was lost makes these matter.
+const PAUSES_BEHIND_A_CALL: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(500)];
 /// What should be over is looked at this long after.
 const PAST_THE_END: Duration = Duration::from_millis(1);
 
@@ -176,7 +176,8 @@ impl<'a> Waiting<'a> {
                 hint
             }
         };
-        let [first, longest] = if hint.fired { PAUSES } else { PAUSES_BEHIND_A_HINT };
+        let is_called = self.leases.keeps_order && !hint.fired;
+        let [first, longest] = if is_called { PAUSES_BEHIND_A_CALL } else { PAUSES };
         let pause = first.saturating_mul(1 << self.looks.min(16)).min(longest);
         self.looks += 1;
         let mut pause = pause.mul_f64(0.75 + fastrand::f64() / 2.0);
