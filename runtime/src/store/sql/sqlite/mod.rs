@@ -94,7 +94,8 @@ impl SqliteStore {
         };
         let identity = file.settle(&mut reader, identity)?;
         let database = DatabaseId::new(SQLITE, identity, true);
-        let readers = [Mutex::new(reader), Mutex::default()];
+        // Not kept: the first look opens its own, and finds a file that has vanished since.
+        let readers = Default::default();
         Ok(Self { file, clock, writer, readers, next_reader: AtomicUsize::new(0), database })
     }
 
