@@ -1,7 +1,8 @@
 //! What oncely costs, as ratios to something everybody knows.
 //!
 //! ```text
-//! cargo run --release -p oncely-benches -- memory|redis|sql [--json]
+//! cargo run --release -p oncely-benches -- memory [--json]
+//! cargo run --release -p oncely-benches -- redis|sql [--json] [--only lock]
 //! cargo run --release -p oncely-benches -- compile [--json] [--rounds 7] [--functions 500]
 //! cargo run --release -p oncely-benches -- http [--json] [--rounds 7]
 //! ```
@@ -26,6 +27,15 @@ struct Options {
     json: bool,
     rounds: usize,
     functions: usize,
+    /// How the rows begin that are wanted; all of them where it is empty.
+    only: String,
+}
+
+impl Options {
+    /// Whether one of `rows`, which are measured together, is wanted.
+    fn want(&self, rows: &[&str]) -> bool {
+        rows.iter().any(|row| row.starts_with(&self.only))
+    }
 }
 
 fn main() -> Result<()> {
@@ -34,7 +44,7 @@ fn main() -> Result<()> {
     if suite == redis::ROLE {
         return redis::play(arguments.collect());
     }
-    let mut options = Options { json: false, rounds: 7, functions: 500 };
+    let mut options = Options { json: false, rounds: 7, functions: 500, only: String::new() };
     while let Some(argument) = arguments.next() {
         let mut number = || -> Result<usize> {
             let text = arguments.next().with_context(|| format!("{argument} needs a number"))?;
@@ -44,14 +54,15 @@ fn main() -> Result<()> {
             "--json" => options.json = true,
             "--rounds" => options.rounds = number()?,
             "--functions" => options.functions = number()?,
+            "--only" => options.only = arguments.next().context("--only needs a row")?,
             _ => bail!("unknown option {argument}"),
         }
     }
     let rows = match &*suite {
         "compile" => compile::run(&options)?,
         "memory" => block_on(memory::run())?,
-        "redis" => block_on(redis::run())?,
-        "sql" => block_on(sql::run())?,
+        "redis" => block_on(redis::run(&options))?,
+        "sql" => block_on(sql::run(&options))?,
         "http" => block_on(http::run(options.rounds))?,
         other => {
             bail!(

@@ -9,6 +9,7 @@ use oncely::Coordinator;
 use super::floor::Floor;
 use super::peers;
 use super::server::Server;
+use crate::Options;
 use crate::calls::{lock, pay, pay_locked};
 use crate::measure::{Load, Rounds, Step, load, step};
 use crate::receipt;
@@ -20,14 +21,23 @@ const MANY: usize = 128;
 /// How many outcomes there are to replay.
 const STORED: u64 = 1_000;
 
-/// All rows.
-pub(super) async fn rows(server: &Server) -> Result<Vec<Row>> {
+/// The rows that are wanted.
+pub(super) async fn rows(server: &Server, options: &Options) -> Result<Vec<Row>> {
     let oncely = Coordinator::connect(&server.url()).await?;
     let floor = Floor::new(server.connect().await?).await?;
-    let mut rows = locks(server, &oncely, &floor).await?;
-    rows.extend(first_calls(server, &oncely, &floor).await?);
-    rows.extend(replays(server, &oncely, &floor).await?);
-    rows.push(fused_trips(server, &oncely).await?);
+    let mut rows = Vec::new();
+    if options.want(&["lock"]) {
+        rows.extend(locks(server, &oncely, &floor).await?);
+    }
+    if options.want(&["first", "fused_c1"]) {
+        rows.extend(first_calls(server, &oncely, &floor).await?);
+    }
+    if options.want(&["replay"]) {
+        rows.extend(replays(server, &oncely, &floor).await?);
+    }
+    if options.want(&["fused_trips"]) {
+        rows.push(fused_trips(server, &oncely).await?);
+    }
     Ok(rows)
 }
 

@@ -14,15 +14,24 @@ use anyhow::Result;
 
 pub(crate) use self::roles::{ROLE, play};
 use self::server::Server;
+use crate::Options;
 use crate::table::Row;
 
-/// All rows, on one server of our own.
-pub(crate) async fn run() -> Result<Vec<Row>> {
+/// The rows that are wanted, on one server of our own.
+pub(crate) async fn run(options: &Options) -> Result<Vec<Row>> {
     let server = Server::start().await?;
-    let mut rows = free::rows(&server).await?;
-    rows.extend(contended::rows(&server).await?);
-    rows.extend(handoff::rows(&server).await?);
-    rows.extend(duplicates::rows(&server).await?);
-    rows.extend(kept::rows(&server).await?);
+    let mut rows = free::rows(&server, options).await?;
+    if options.want(&["contended", "herd"]) {
+        rows.extend(contended::rows(&server).await?);
+    }
+    if options.want(&["handoff"]) {
+        rows.extend(handoff::rows(&server).await?);
+    }
+    if options.want(&["duplicates"]) {
+        rows.extend(duplicates::rows(&server).await?);
+    }
+    if options.want(&["renewal", "record"]) {
+        rows.extend(kept::rows(&server).await?);
+    }
     Ok(rows)
 }

@@ -16,6 +16,7 @@ use oncely_tests::postgres::PostgresServer;
 use sqlx::{MySql, Postgres, Sqlite};
 
 use self::hand::{Hand, Pays};
+use crate::Options;
 use crate::measure::{Compared, Load, Rounds, Step, load, step};
 use crate::table::{Goal, Row};
 
@@ -26,69 +27,62 @@ const CROWD: usize = 128;
 /// The names of the rows of one database, in the order of [`rows`].
 type Names = [&'static str; 8];
 
-/// All rows.
-pub(crate) async fn run() -> Result<Vec<Row>> {
-    let server = PostgresServer::start();
-    let url = server.schema().await;
-    let mut all = rows::<Postgres>(
-        &url,
-        8,
-        [
-            "pg_tx",
-            "pg_tx_cost",
-            "pg_first",
-            "pg_first_c128",
-            "pg_replay",
-            "pg_replay_c128",
-            "pg_lock",
-            "pg_contended",
-        ],
-    )
-    .await?;
-    drop(server);
-    let server = MySqlServer::start();
-    let url = server.database().await;
-    all.extend(
-        rows::<MySql>(
-            &url,
-            8,
-            [
-                "mysql_tx",
-                "mysql_tx_cost",
-                "mysql_first",
-                "mysql_first_c128",
-                "mysql_replay",
-                "mysql_replay_c128",
-                "mysql_lock",
-                "mysql_contended",
-            ],
-        )
-        .await?,
-    );
-    drop(server);
-    let folder = tempfile::tempdir()?;
-    let url = format!("sqlite://{}/records.db?mode=rwc", folder.path().display());
-    all.extend(
-        rows::<Sqlite>(
-            &url,
-            1,
-            [
-                "sqlite_tx",
-                "sqlite_tx_cost",
-                "sqlite_first",
-                "sqlite_first_c128",
-                "sqlite_replay",
-                "sqlite_replay_c128",
-                "sqlite_lock",
-                "sqlite_contended",
-            ],
-        )
-        .await?,
-    );
+const POSTGRES: Names = [
+    "pg_tx",
+    "pg_tx_cost",
+    "pg_first",
+    "pg_first_c128",
+    "pg_replay",
+    "pg_replay_c128",
+    "pg_lock",
+    "pg_contended",
+];
+const MYSQL: Names = [
+    "mysql_tx",
+    "mysql_tx_cost",
+    "mysql_first",
+    "mysql_first_c128",
+    "mysql_replay",
+    "mysql_replay_c128",
+    "mysql_lock",
+    "mysql_contended",
+];
+const SQLITE: Names = [
+    "sqlite_tx",
+    "sqlite_tx_cost",
+    "sqlite_first",
+    "sqlite_first_c128",
+    "sqlite_replay",
+    "sqlite_replay_c128",
+    "sqlite_lock",
+    "sqlite_contended",
+];
+
+/// The rows of the databases that are wanted.
+pub(crate) async fn run(options: &Options) -> Result<Vec<Row>> {
+    let mut all = Vec::new();
+    if options.want(&POSTGRES) {
+        let server = PostgresServer::start();
+        all.extend(rows::<Postgres>(&server.schema().await, 8, POSTGRES, options).await?);
+    }
+    if options.want(&MYSQL) {
+        let server = MySqlServer::start();
+        all.extend(rows::<MySql>(&server.database().await, 8, MYSQL, options).await?);
+    }
+    if options.want(&SQLITE) {
+        let folder = tempfile::tempdir()?;
+        let url = format!("sqlite://{}/records.db?mode=rwc", folder.path().display());
+        all.extend(rows::<Sqlite>(&url, 1, SQLITE, options).await?);
+    }
     Ok(all)
 }
 
-async fn rows<DB: Hand>(url: &str, writers: usize, names: Names) -> Result<Vec<Row>>
+async fn rows<DB: Hand>(
+    url: &str,
+    writers: usize,
+    names: Names,
+    options: &Options,
+) -> Result<Vec<Row>>
 where
     sqlx::Pool<DB>: Begins<Transaction = sqlx::Transaction<'static, DB>>,
     sqlx::Transaction<'static, DB>: Pays,
@@ -121,49 +115,30 @@ where
     let hands = pool.clone();
     let lock_by_hand = step(move |number| DB::lock(hands.clone(), number));
 
-    let rate = |load: Load| load.rate;
-    let median = |load: Load| load.median;
+    type What = fn(Load) -> f64;
+    let rate: What = |load| load.rate;
+    let median: What = |load| load.median;
     let (at_least, at_most) = (Goal::AtLeast, Goal::AtMost);
-    Ok(vec![
-        Row::compared(
-            names[0],
-            compared(writers, &tx, &tx_by_hand, rate).await?,
-            "/s",
-            at_least(0.95),
-        ),
-        Row::compared(
-            names[1],
-            compared(writers, &tx, &unprotected, rate).await?,
-            "/s",
-            at_least(0.70),
-        ),
-        Row::compared(
-            names[2],
-            compared(1, &first, &first_by_hand, median).await?,
-            "µs",
-            at_most(1.10),
-        ),
-        Row::compared(
-            names[3],
-            compared(CROWD, &first, &first_by_hand, rate).await?,
-            "/s",
-            at_least(4.0),
-        ),
-        Row::compared(names[4], compared(1, &replay, &select, median).await?, "µs", at_most(1.15)),
-        Row::compared(
-            names[5],
-            compared(CROWD, &replay, &select, rate).await?,
-            "/s",
-            at_least(1.5),
-        ),
-        Row::compared(
-            names[6],
-            compared(1, &lock, &lock_by_hand, median).await?,
-            "µs",
-            at_most(1.5),
-        ),
-        Row::compared(names[7], contended(&oncely).await?, "/s", at_least(0.90)),
-    ])
+    let plan = [
+        (writers, &tx, &tx_by_hand, rate, "/s", at_least(0.95)),
+        (writers, &tx, &unprotected, rate, "/s", at_least(0.70)),
+        (1, &first, &first_by_hand, median, "µs", at_most(1.10)),
+        (CROWD, &first, &first_by_hand, rate, "/s", at_least(4.0)),
+        (1, &replay, &select, median, "µs", at_most(1.15)),
+        (CROWD, &replay, &select, rate, "/s", at_least(1.5)),
+        (1, &lock, &lock_by_hand, median, "µs", at_most(1.5)),
+    ];
+    let mut found = Vec::new();
+    for (name, (tasks, ours, hand, what, unit, goal)) in names.into_iter().zip(plan) {
+        if options.want(&[name]) {
+            let pair = compared(tasks, ours, hand, what).await?;
+            found.push(Row::compared(name, pair, unit, goal));
+        }
+    }
+    if options.want(&names[7..]) {
+        found.push(Row::compared(names[7], contended(&oncely).await?, "/s", at_least(0.90)));
+    }
+    Ok(found)
 }
 
 /// Both in turn, so that the weather is the same for both.
