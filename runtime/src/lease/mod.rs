@@ -5,6 +5,7 @@ mod call;
 mod doubt;
 mod group;
 mod hand_over;
+mod heartbeat;
 mod held;
 mod limit;
 mod line;
