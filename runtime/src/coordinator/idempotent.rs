@@ -36,7 +36,8 @@ pub struct Idempotent<R = ForgetErrors> {
     settings: Settings,
     retention: Duration,
     on_interrupted: OnInterrupted,
-    lock: Option<Lock>,
+    /// Boxed, because most calls have none and a call is moved from step to step.
+    lock: Option<Box<Lock>>,
     errors: R,
 }
 
@@ -111,7 +112,7 @@ impl Idempotent {
         let namespace = &self.binding.coordinator()?.0.namespace;
         let key = Key::call(namespace, &self.operation, self.scope?.as_deref(), "no key")?;
         let call = Call::unprotected(&self.operation, key, Downstream::PerHolder);
-        let ended = Frame::scope(call.clone(), None, body(call)).await;
+        let ended = Frame::scope(call.clone(), body(call)).await;
         ended.map(Outcome::Executed).map_err(Failure::Body)
     }
 
@@ -258,7 +259,7 @@ impl<R> Idempotent<R> {
     /// Takes `lock` together with the claim, in one step; a replay takes no lock. The lock is
     /// released after the outcome is stored.
     pub fn with_lock(mut self, lock: Lock) -> Self {
-        self.lock = Some(lock);
+        self.lock = Some(Box::new(lock));
         self
     }
 

@@ -4,6 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::Coordinator;
 use super::installed::Binding;
 use super::settings::{FOREVER, Settings, wrong};
@@ -16,7 +18,8 @@ use crate::model::{Error, Failure, Key, LeaseRequest, OnStoreError};
 #[must_use = "a lock does nothing until `run` or `acquire`"]
 pub struct Lock {
     binding: Binding,
-    keys: Result<Vec<String>, Error>,
+    /// Nearly always one.
+    keys: Result<SmallVec<[String; 1]>, Error>,
     settings: Settings,
 }
 

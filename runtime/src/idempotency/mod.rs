@@ -103,7 +103,7 @@ pub(crate) async fn claim<T, E>(
             Turn::Answered(occupant) => occupant,
             Turn::Ask => {
                 asked = cache.map(|cache| (cache, Instant::now()));
-                match leases.take(&plan.claims).await {
+                match waiting.ask().await {
                     Ok(Taken::Held(held)) => {
                         return Ok(Claimed::Free(Free::Held(waiting.over(held))));
                     }
@@ -284,6 +284,6 @@ where
 {
     report_unprotected(&plan.key, error);
     let call = Call::unprotected(&plan.operation, plan.key.clone(), Downstream::PerCall);
-    let ended = Frame::scope(call.clone(), None, body(call)).await;
+    let ended = Frame::scope(call.clone(), body(call)).await;
     ended.map(Outcome::Executed).map_err(Failure::Body)
 }

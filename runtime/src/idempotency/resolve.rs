@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::Plan;
 use crate::lease::{Leases, Settled, Taken};
 use crate::model::{Error, OnInterrupted, RecordState, StoredOutcome};
@@ -20,7 +22,11 @@ pub(crate) async fn resolve(
         claim.request.on_interrupted = OnInterrupted::Hold;
         claim
     });
-    let held = match leases.take(&claims.collect()).await.map_err(|e| e.about(&plan.key))? {
+    let held = match leases
+        .take(&claims.collect(), Instant::now())
+        .await
+        .map_err(|e| e.about(&plan.key))?
+    {
         Taken::Held(held) => held,
         Taken::Occupied(occupant) => {
             return match occupant.state {

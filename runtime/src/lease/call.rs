@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::iter::successors;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use super::group::Group;
 use crate::model::{Key, Lease, Occupant, Operation};
 
 tokio::task_local! {
-    static CURRENT: Arc<Frame>;
+    static CURRENT: Frame;
 }
 
 /// The protected call whose body runs now in this task; `None` outside of one.
@@ -196,10 +197,9 @@ impl fmt::Debug for Call {
 }
 
 /// A call and the calls around it, with the leases they hold.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Frame {
     call: Call,
-    group: Option<Arc<Group>>,
     /// What it holds until a transaction ends.
     joined: Vec<Lease>,
     outer: Option<Arc<Frame>>,
@@ -207,8 +207,8 @@ pub(crate) struct Frame {
 
 impl Frame {
     /// The innermost frame of this task.
-    pub(crate) fn current() -> Option<Arc<Self>> {
-        CURRENT.try_with(Arc::clone).ok()
+    pub(crate) fn current() -> Option<Self> {
+        CURRENT.try_with(Self::clone).ok()
     }
 
     /// Whether a call around this point is the occupant: waiting for it would never end. Told by
@@ -227,24 +227,25 @@ impl Frame {
     }
 
     fn any_lease(is_meant: impl Fn(&Lease) -> bool) -> bool {
-        let innermost = Self::current();
-        let mut frames = std::iter::successors(innermost.as_ref(), |frame| frame.outer.as_ref());
-        frames.any(|frame| {
-            // A detached call outlives its caller, and what that one held is somebody else's then.
-            let group = frame.group.as_ref().filter(|group| !group.is_ending());
-            group.is_some_and(|group| group.leases().any(&is_meant))
-                || frame.joined.iter().any(&is_meant)
-        })
+        let any = |innermost: &Self| {
+            let mut frames = successors(Some(innermost), |frame| frame.outer.as_deref());
+            frames.any(|frame| {
+                // A detached call outlives its caller, and what that one held is somebody else's
+                // then.
+                let group = frame.call.0.group.as_ref().filter(|group| !group.is_ending());
+                group.is_some_and(|group| group.leases().any(&is_meant))
+                    || frame.joined.iter().any(&is_meant)
+            })
+        };
+        CURRENT.try_with(any).unwrap_or(false)
     }
 
-    /// Runs `body` as `call`, under the leases of `group`.
+    /// Runs `body` as `call`, under its leases.
     pub(crate) fn scope<F: Future>(
         call: Call,
-        group: Option<Arc<Group>>,
         body: F,
-    ) -> impl Future<Output = F::Output> {
-        let outer = Self::current();
-        CURRENT.scope(Arc::new(Self { call, group, joined: Vec::new(), outer }), body)
+    ) -> impl Future<Output = F::Output> + use<F> {
+        Self::scope_joined(call, Vec::new(), body)
     }
 
     /// Runs `body` as `call`, which holds `joined` until a transaction ends.
@@ -253,12 +254,12 @@ impl Frame {
         joined: Vec<Lease>,
         body: F,
     ) -> impl Future<Output = F::Output> + use<F> {
-        let outer = Self::current();
-        CURRENT.scope(Arc::new(Self { call, group: None, joined, outer }), body)
+        let outer = Self::current().map(Arc::new);
+        CURRENT.scope(Self { call, joined, outer }, body)
     }
 
     /// Runs `work` where `frame` is the innermost one: a detached call is still its caller's.
-    pub(crate) async fn within<F: Future>(frame: Option<Arc<Self>>, work: F) -> F::Output {
+    pub(crate) async fn within<F: Future>(frame: Option<Self>, work: F) -> F::Output {
         match frame {
             Some(frame) => CURRENT.scope(frame, work).await,
             None => work.await,

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use smallvec::{SmallVec, smallvec};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -13,7 +14,7 @@ use crate::model::{Key, Lease, Update};
 /// The leases of one call, and until when the local clock trusts them.
 #[derive(Debug)]
 pub(crate) struct Group {
-    members: Vec<Member>,
+    members: Members,
     /// When renewal stops.
     hold_until: Instant,
     /// How many in this process had the leases before, without giving them back in between.
@@ -32,6 +33,9 @@ pub(crate) struct Group {
     lost: Notify,
 }
 
+/// Nearly always one.
+type Members = SmallVec<[Member; 1]>;
+
 #[derive(Debug)]
 struct Member {
     lease: Lease,
@@ -40,7 +44,11 @@ struct Member {
 
 impl Group {
     /// `leases` were granted for `claims`, by a request sent at `sent`.
-    pub(super) fn new(leases: Vec<Lease>, claims: &[Claim], sent: Instant) -> Self {
+    pub(super) fn new(
+        leases: impl IntoIterator<Item = Lease>,
+        claims: &[Claim],
+        sent: Instant,
+    ) -> Self {
         let lengths = claims.iter().map(|claim| claim.request.lease);
         let members = leases.into_iter().zip(lengths);
         let members = members.map(|(lease, length)| Member { lease, length }).collect();
@@ -63,11 +71,11 @@ impl Group {
             && self.remaining() >= length / 2;
         // As if granted when the store last heard of it.
         let sent = self.trusted_until().checked_sub(length)? + margin(length);
-        let members = vec![Member { lease: lease.clone(), length }];
+        let members = smallvec![Member { lease: lease.clone(), length }];
         as_fresh.then(|| Self::trusting(members, sent, now + claim.max_hold, self.turn + 1))
     }
 
-    fn trusting(members: Vec<Member>, sent: Instant, hold_until: Instant, turn: u64) -> Self {
+    fn trusting(members: Members, sent: Instant, hold_until: Instant, turn: u64) -> Self {
         let mut group = Self {
             lease: members.iter().map(|member| member.length).min().unwrap_or_default(),
             members,
@@ -92,6 +100,12 @@ impl Group {
 
     pub(crate) fn leases(&self) -> impl Iterator<Item = &Lease> {
         self.members.iter().map(|member| &member.lease)
+    }
+
+    /// The lease, if it is but one.
+    pub(super) fn only(&self) -> Option<&Lease> {
+        let [Member { lease, .. }] = &self.members[..] else { return None };
+        Some(lease)
     }
 
     pub(crate) fn key(&self) -> Option<&Key> {

@@ -15,7 +15,7 @@ use super::line::Lead;
 use super::report::{report_lost_record, report_unreleased};
 use super::take::Leases;
 use crate::model::{
-    Fingerprint, Key, Lease, Occupant, Operation, RecordState, StoredOutcome, Update, Updated,
+    Fingerprint, Key, Occupant, Operation, RecordState, StoredOutcome, Update, Updated,
 };
 use crate::store::{StoreError, StoreErrorKind};
 
@@ -101,16 +101,19 @@ impl Held {
     ) -> Result<F::Output, Lost> {
         let group = &*self.group;
         let body = async { body(call.clone()).await };
-        let mut body = pin!(Frame::scope(call.clone(), Some(Arc::clone(&self.group)), body));
+        let mut body = pin!(Frame::scope(call.clone(), body));
         let mut told = pin!(group.told());
         poll_fn(|context| {
             // The clock is asked before each poll: after a pause of the process, the body must not
             // run one step further under a lease that has expired.
-            if group.is_lost() || told.as_mut().poll(context).is_ready() {
+            if group.is_lost() {
                 return Poll::Ready(Err(Lost));
             }
             group.start();
-            body.as_mut().poll(context).map(Ok)
+            match body.as_mut().poll(context) {
+                Poll::Ready(ended) => Poll::Ready(Ok(ended)),
+                Poll::Pending => told.as_mut().poll(context).map(|()| Err(Lost)),
+            }
         })
         .await
     }
@@ -125,14 +128,7 @@ impl Held {
         fingerprint: Option<Fingerprint>,
         retention: Duration,
     ) -> Settled {
-        let complete = Update::Complete { outcome: outcome.clone(), retention };
-        let updates = self.updates(|first| if first { complete.clone() } else { Update::Release });
-        let occupant = self.group.leases().next().map(|lease| {
-            let state =
-                RecordState::Completed { outcome, age: Duration::ZERO, remaining: retention };
-            Occupant::new(lease.key.clone(), lease.token, fingerprint, state)
-        });
-        self.settle(updates, occupant).await
+        self.settle(Update::Complete { outcome, retention }, fingerprint).await
     }
 
     /// Gives every key back, as if the body had not run, or hands a lock over to the next caller in
@@ -144,8 +140,7 @@ impl Held {
         if self.hand_over() {
             return Settled::Applied;
         }
-        let updates = self.updates(|_| Update::Release);
-        self.settle(updates, None).await
+        self.settle(Update::Release, None).await
     }
 
     /// Whether the next in line has the lock now.
@@ -169,38 +164,41 @@ impl Held {
         }
     }
 
-    fn updates(&self, update: impl Fn(bool) -> Update) -> Vec<(Lease, Update)> {
-        let leases = self.group.leases().enumerate();
-        leases.map(|(index, lease)| (lease.clone(), update(index == 0))).collect()
+    /// Tells the store what becomes of the first key; the others are released.
+    async fn settle(mut self, first: Update, fingerprint: Option<Fingerprint>) -> Settled {
+        self.group.end();
+        if let Some(settled) = self.settle_at_once(&first) {
+            self.settled(&settled, &first, fingerprint);
+            return settled;
+        }
+        let leases = Arc::clone(&self.leases);
+        Completing::new(&leases, self.settle_patiently(first, fingerprint)).await
     }
 
-    async fn settle(self, updates: Vec<(Lease, Update)>, outcome: Option<Occupant>) -> Settled {
-        let leases = Arc::clone(&self.leases);
-        Completing::new(&leases, self.settle_owned(updates, outcome)).await
+    /// In a store that has its answer at once.
+    fn settle_at_once(&self, first: &Update) -> Option<Settled> {
+        let (Some(store), Some(lease)) = (self.leases.store.at_once(), self.group.only()) else {
+            return None;
+        };
+        Some(self.answered(&[store.update_one(lease, first)], first))
     }
 
     /// Tries for the length of one lease after the first failure, which is renewed meanwhile, or until the store says that
     /// trying again does not help: the caller waits for this. By law *successor-only* the last try
     /// may succeed although the lease has run out.
-    async fn settle_owned(
+    async fn settle_patiently(
         mut self,
-        updates: Vec<(Lease, Update)>,
-        outcome: Option<Occupant>,
+        first: Update,
+        fingerprint: Option<Fingerprint>,
     ) -> Settled {
-        self.group.end();
+        let mut leases = self.group.leases().cloned();
+        let mut updates = Vec::from_iter(leases.next().map(|lease| (lease, first.clone())));
+        updates.extend(leases.map(|lease| (lease, Update::Release)));
         let mut give_up = None;
         let mut pause = FIRST_PAUSE;
         let settled = loop {
             match self.leases.send(&updates).await {
-                Ok(answers) => {
-                    if answers.contains(&Updated::Lost) {
-                        self.group.lose("another holder had taken a key when the body was done");
-                    }
-                    // An outcome stands though a lock beside it was lost.
-                    let decisive = if outcome.is_some() { &answers[..1] } else { &answers[..] };
-                    let lost = decisive.contains(&Updated::Lost);
-                    break if lost { Settled::Lost } else { Settled::Applied };
-                }
+                Ok(answers) => break self.answered(&answers, &first),
                 Err(error)
                     if error.kind() != StoreErrorKind::Unavailable
                         || self.group.is_lost()
@@ -213,29 +211,55 @@ impl Held {
             sleep(pause.min(self.group.remaining())).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         };
+        self.settled(&settled, &first, fingerprint);
+        settled
+    }
+
+    /// What the store's answers mean.
+    fn answered(&self, answers: &[Updated], first: &Update) -> Settled {
+        if answers.contains(&Updated::Lost) {
+            self.group.lose("another holder had taken a key when the body was done");
+        }
+        let lost = match first {
+            // An outcome stands though a lock beside it was lost.
+            Update::Complete { .. } => answers.first() == Some(&Updated::Lost),
+            _ => answers.contains(&Updated::Lost),
+        };
+        if lost { Settled::Lost } else { Settled::Applied }
+    }
+
+    /// Tells everybody here who has to know.
+    fn settled(&mut self, settled: &Settled, first: &Update, fingerprint: Option<Fingerprint>) {
         self.forget();
         if let Some(call) = &self.call {
             call.set_recorded(matches!(settled, Settled::Applied));
         }
-        if let Settled::Unknown(error) = &settled {
+        if let Settled::Unknown(error) = settled {
             match self.group.key() {
                 // Telling the caller "error" would invite the very retry that repeats the body.
-                Some(key) if outcome.is_some() => report_lost_record(key, error),
+                Some(key) if matches!(first, Update::Complete { .. }) => {
+                    report_lost_record(key, error)
+                }
                 key => report_unreleased(key, error),
             }
         }
-        if let (Settled::Applied, Some(outcome)) = (&settled, outcome) {
-            self.leases.lines.answer(&outcome);
+        if let (Settled::Applied, Update::Complete { outcome, retention }, Some(lease)) =
+            (settled, first, self.group.leases().next())
+        {
+            self.leases.lines.answer(&lease.key, || {
+                let (outcome, remaining) = (outcome.clone(), *retention);
+                let state = RecordState::Completed { outcome, age: Duration::ZERO, remaining };
+                Occupant::new(lease.key.clone(), lease.token, fingerprint, state)
+            });
         }
-        tell_waiters(&self.leases, &updates, self.lead.take());
-        settled
+        tell_waiters(&self.leases, &self.group, self.lead.take());
     }
 }
 
-/// The keys of `updates` are not held any more.
-fn tell_waiters(leases: &Leases, updates: &[(Lease, Update)], lead: Option<Lead>) {
+/// The keys of `group` are not held any more.
+fn tell_waiters(leases: &Leases, group: &Group, lead: Option<Lead>) {
     let led = lead.as_ref().map(Lead::key);
-    let keys = updates.iter().map(|(lease, _)| &lease.key);
+    let keys = group.leases().map(|lease| &lease.key);
     keys.filter(|key| Some(*key) != led).for_each(|key| leases.lines.freed(key));
     // Dropped, it is the next one's.
     drop(lead);
@@ -251,12 +275,17 @@ impl Drop for Held {
             call.set_recorded(false);
         }
         self.group.end();
-        let updates: Vec<_> = self.group.given_back().collect();
-        let (leases, lead) = (Arc::clone(&self.leases), self.lead.take());
-        let trusted_until = self.group.trusted_until();
+        let lead = self.lead.take();
+        if let Some(store) = self.leases.store.at_once() {
+            for (lease, update) in self.group.given_back() {
+                store.update_one(&lease, &update);
+            }
+            return tell_waiters(&self.leases, &self.group, lead);
+        }
+        let (leases, group) = (Arc::clone(&self.leases), Arc::clone(&self.group));
         self.leases.background.spawn(async move {
-            give_back(&leases, &updates, trusted_until).await;
-            tell_waiters(&leases, &updates, lead);
+            give_back(&leases, &group).await;
+            tell_waiters(&leases, &group, lead);
         });
     }
 }
@@ -268,14 +297,15 @@ fn is_over(end: &mut Option<Instant>, within: Duration) -> bool {
 }
 
 /// Tries while the lease lasts, and a few times after; then the lease expires by itself.
-async fn give_back(leases: &Leases, updates: &[(Lease, Update)], trusted_until: Instant) {
+async fn give_back(leases: &Leases, group: &Group) {
+    let updates: Vec<_> = group.given_back().collect();
+    let trusted_until = group.trusted_until();
     let mut pause = FIRST_PAUSE;
     let mut late_tries = 0;
-    while let Err(error) = leases.send(updates).await {
+    while let Err(error) = leases.send(&updates).await {
         late_tries += u32::from(Instant::now() >= trusted_until);
         if late_tries >= LATE_TRIES {
-            let key: Option<&Key> = updates.first().map(|(lease, _)| &lease.key);
-            return report_unreleased(key, &error);
+            return report_unreleased(group.key(), &error);
         }
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);

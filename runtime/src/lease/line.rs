@@ -1,7 +1,6 @@
 //! The line for each key in this process: one caller has the lead, the others wait behind it.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasher, RandomState};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,7 +12,7 @@ use tokio::time::Instant;
 use super::group::Group;
 use super::hand_over::Offer;
 use super::take::{Claim, Leases};
-use crate::model::{Fingerprint, Key, Occupant};
+use crate::model::{Fingerprint, Key, KeyMap, Occupant};
 
 /// How many locks share the keys between them; a power of two well above the cores of today.
 const SHARDS: usize = 64;
@@ -30,8 +29,7 @@ const COURTESY: Duration = Duration::from_millis(130);
 /// whoever waits here passes over a lead that lost its lease, or that does not come to an end.
 #[derive(Debug)]
 pub(crate) struct Lines {
-    shards: Box<[Mutex<HashMap<Key, Line>>]>,
-    hasher: RandomState,
+    shards: Box<[Mutex<KeyMap<Line>>]>,
     /// Numbers leads and places; none is used twice, also not for another line of the same key.
     numbers: AtomicU64,
 }
@@ -89,7 +87,7 @@ pub(super) enum Entrance {
 impl Default for Lines {
     fn default() -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { shards, hasher: RandomState::new(), numbers: AtomicU64::new(0) }
+        Self { shards, numbers: AtomicU64::new(0) }
     }
 }
 
@@ -98,8 +96,13 @@ impl Lines {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn shard(&self, key: &Key) -> MutexGuard<'_, HashMap<Key, Line>> {
-        self.shards[self.hasher.hash_one(key) as usize % SHARDS].lock()
+    fn shard(&self, key: &Key) -> MutexGuard<'_, KeyMap<Line>> {
+        self.shards[key.shard(SHARDS)].lock()
+    }
+
+    /// Whether anybody asks for `key`, waits for it or holds it here.
+    pub(super) fn has(&self, key: &Key) -> bool {
+        self.shard(key).contains_key(key)
     }
 
     /// Has the lead if there is no line for the key of `claim`, or stands in it if the line is for
@@ -134,7 +137,7 @@ impl Lines {
     }
 
     /// The lead of a new line, or of one whose lead is stuck.
-    fn lead(self: &Arc<Self>, lines: &mut HashMap<Key, Line>, claim: &Claim) -> Lead {
+    fn lead(self: &Arc<Self>, lines: &mut KeyMap<Line>, claim: &Claim) -> Lead {
         let key = claim.request.key.clone();
         let number = self.number();
         let line = lines.entry(key.clone()).or_insert_with(Line::new);
@@ -166,15 +169,19 @@ impl Lines {
         group.leases().for_each(|lease| self.pass_over(&lease.key));
     }
 
-    /// The call for which a whole line waits has completed: everybody gets the answer.
+    /// The call of `key`, for which a whole line waits, has completed: everybody gets the answer.
     ///
     /// Whoever comes later asks the store: the answer is final, but its retention ends.
-    pub(super) fn answer(&self, outcome: &Occupant) {
-        let mut lines = self.shard(&outcome.key);
-        let Some(line) = lines.get_mut(&outcome.key) else { return };
+    pub(super) fn answer(&self, key: &Key, outcome: impl FnOnce() -> Occupant) {
+        let mut lines = self.shard(key);
+        let Some(line) = lines.get_mut(key) else { return };
         let waiters = std::mem::take(&mut line.waiters);
         line.wake_lead();
         drop(lines);
+        if waiters.is_empty() {
+            return;
+        }
+        let outcome = outcome();
         for waiter in waiters.into_values() {
             let _ = waiter.tell.send(Told::Answer(outcome.clone()));
         }

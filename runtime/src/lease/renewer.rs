@@ -1,12 +1,10 @@
 //! One task for each coordinator that renews every held lease in time, in batches.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::iter::repeat;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
@@ -36,54 +34,52 @@ pub(crate) struct Renewer {
     listening: AtomicUsize,
 }
 
+/// Nothing is sorted: most calls come and go while the task sleeps, and are to cost little. It looks
+/// through all that is held when it wakes, which is seldom, since what is due soon is done along.
 #[derive(Debug, Default)]
 struct Schedule {
     groups: HashMap<u64, Entry, BuildHasherDefault<IdHasher>>,
-    /// The moments at which groups want attention, the next one on top. What is planned anew or
-    /// forgotten leaves its old moment here, until that comes or too many are stale.
-    due: BinaryHeap<Reverse<(Instant, u64)>>,
     next_id: u64,
-    /// Until when the task sleeps; `None` while it looks for work.
-    sleeps_until: Option<Instant>,
+    /// When the task looks next; `None` while nothing is held. What was forgotten since may have
+    /// been the reason.
+    wakes_at: Option<Instant>,
     task: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
 struct Entry {
     group: Arc<Group>,
-    /// When to renew; `None` while a renewal is under way, and once there will be none.
-    renew_at: Option<Instant>,
-    /// Where the entry stands in the schedule.
-    due: Option<Instant>,
+    /// From when on it may be renewed along with others; `None` while a renewal is under way, and
+    /// once there will be none.
+    renew_from: Option<Instant>,
+    /// When it wants attention: to be renewed, or at its local deadline.
+    due: Instant,
 }
 
 impl Renewer {
     /// Keeps `group` from now on; the number removes it.
     pub(super) fn keep(&self, leases: &Arc<Leases>, group: Arc<Group>) -> u64 {
-        let renew_at = group.first_renewal();
+        let entry = Entry::new(group);
         let mut schedule = self.schedule.lock();
         let id = schedule.next_id;
         schedule.next_id += 1;
-        schedule.groups.insert(id, Entry { group, renew_at: None, due: None });
-        let due = schedule.plan(id, renew_at);
+        let earlier = schedule.wakes_by(entry.due);
+        schedule.groups.insert(id, entry);
         // The runtime of the first call may be gone when a later one comes, as between tests.
         if schedule.task.as_ref().is_none_or(JoinHandle::is_finished)
             && let Ok(runtime) = Handle::try_current()
         {
-            schedule.sleeps_until = None;
             schedule.task =
                 Some(runtime.spawn(run(Arc::downgrade(leases), Arc::clone(&self.earlier))));
-        } else if schedule.is_overslept(due) {
+        } else if earlier {
             self.earlier.notify_one();
         }
         id
     }
 
     pub(super) fn forget(&self, id: u64) {
-        let mut schedule = self.schedule.lock();
-        schedule.groups.remove(&id);
-        schedule.tidy();
-        drop(schedule);
+        let forgotten = self.schedule.lock().groups.remove(&id);
+        drop(forgotten);
         // Whoever begins to listen after this finds the group gone.
         if self.listening.load(Ordering::SeqCst) > 0 {
             self.forgotten.notify_waiters();
@@ -127,47 +123,42 @@ impl Renewer {
     fn take_due(&self) -> (Vec<(u64, Arc<Group>)>, Option<Instant>) {
         let now = Instant::now();
         let mut schedule = self.schedule.lock();
-        let (mut renewals, mut lost) = (Vec::new(), Vec::new());
-        let (mut seen, mut along) = (Vec::new(), Duration::ZERO);
-        while let Some(&Reverse((due, id))) = schedule.due.peek()
-            && due <= now + along
-        {
-            schedule.due.pop();
-            let entry = schedule.groups.get_mut(&id).filter(|entry| entry.due == Some(due));
-            let Some(entry) = entry else { continue };
-            entry.due = None;
-            if entry.group.trusted_until() <= now {
+        if schedule.wakes_at.is_some_and(|at| at > now) {
+            return (Vec::new(), schedule.wakes_at);
+        }
+        let (mut renewals, mut lost, mut next) = (Vec::new(), Vec::new(), None);
+        for (id, entry) in &mut schedule.groups {
+            if entry.due <= now && entry.group.trusted_until() <= now {
                 lost.push(Arc::clone(&entry.group));
                 continue;
             }
-            let early = entry.group.lease() / EARLY;
-            if entry.renew_at.is_some_and(|at| at <= now + early) {
-                renewals.push((id, Arc::clone(&entry.group)));
-                entry.renew_at = None;
-                along = along.max(early);
+            let renews = entry.renew_from.is_some_and(|from| from <= now);
+            if renews {
+                renewals.push((*id, Arc::clone(&entry.group)));
             }
-            seen.push((id, entry.renew_at));
+            if renews || entry.due <= now {
+                // Should the renewal hang, the local deadline still comes.
+                entry.plan(None);
+            }
+            next = Some(next.map_or(entry.due, |next: Instant| next.min(entry.due)));
         }
-        for (id, renew_at) in seen {
-            // Should a renewal hang, the local deadline still comes.
-            schedule.plan(id, renew_at);
-        }
-        schedule.sleeps_until = schedule.due.peek().map(|&Reverse((due, _))| due);
-        let until = schedule.sleeps_until;
+        schedule.wakes_at = next;
         drop(schedule);
         // A loss is reported, and whoever listens to reports may take as long as they like, and
         // may even hold keys.
         for group in lost {
             group.is_lost();
         }
-        (renewals, until)
+        (renewals, next)
     }
 
     /// Notes the answer to a renewal.
     fn reschedule(&self, id: u64, renew_at: Option<Instant>) {
         let mut schedule = self.schedule.lock();
-        let due = schedule.plan(id, renew_at);
-        if schedule.is_overslept(due) {
+        let Some(entry) = schedule.groups.get_mut(&id) else { return };
+        entry.plan(renew_at);
+        let due = entry.due;
+        if schedule.wakes_by(due) {
             self.earlier.notify_one();
         }
     }
@@ -193,36 +184,29 @@ impl Hasher for IdHasher {
 }
 
 impl Schedule {
-    /// Puts a group where it wants attention next: to renew, or at its local deadline.
-    fn plan(&mut self, id: u64, renew_at: Option<Instant>) -> Option<Instant> {
-        let entry = self.groups.get_mut(&id)?;
-        entry.renew_at = renew_at;
-        let deadline = entry.group.trusted_until();
-        let due = renew_at.map_or(deadline, |at| at.min(deadline));
-        if entry.due.replace(due) != Some(due) {
-            self.due.push(Reverse((due, id)));
+    /// Makes the task look by then. Whether it has to be told so.
+    fn wakes_by(&mut self, due: Instant) -> bool {
+        let earlier = self.wakes_at.is_none_or(|at| due < at);
+        if earlier {
+            self.wakes_at = Some(due);
         }
-        Some(due)
+        earlier
+    }
+}
+
+impl Entry {
+    fn new(group: Arc<Group>) -> Self {
+        let (renew_at, due) = (group.first_renewal(), group.trusted_until());
+        let mut entry = Self { group, renew_from: None, due };
+        entry.plan(renew_at);
+        entry
     }
 
-    /// Drops stale moments once they are most of all, so that each costs a constant share of it.
-    fn tidy(&mut self) {
-        if self.due.len() >= 64 + 2 * self.groups.len() {
-            let groups = &self.groups;
-            let counts = |Reverse((due, id)): &Reverse<(Instant, u64)>| {
-                groups.get(id).is_some_and(|entry| entry.due == Some(*due))
-            };
-            self.due.retain(counts);
-        }
-    }
-
-    /// Whether the task would wake too late for `due`.
-    fn is_overslept(&self, due: Option<Instant>) -> bool {
-        match (due, self.sleeps_until) {
-            (Some(due), Some(until)) => due < until,
-            (Some(_), None) => true,
-            (None, _) => false,
-        }
+    fn plan(&mut self, renew_at: Option<Instant>) {
+        let deadline = self.group.trusted_until();
+        let early = self.group.lease() / EARLY;
+        self.renew_from = renew_at.map(|at| at.checked_sub(early).unwrap_or(at));
+        self.due = renew_at.map_or(deadline, |at| at.min(deadline));
     }
 }
 

@@ -18,7 +18,7 @@ use super::renewer::Renewer;
 use crate::model::{
     Acquired, Error, ErrorKind, Key, Lease, LeaseRequest, Occupant, Update, Updated,
 };
-use crate::store::{Store, StoreError, StoreErrorKind};
+use crate::store::{AtOnce, Store, StoreError, StoreErrorKind};
 
 /// The leases of one coordinator: where they are taken, and everything that keeps them.
 #[derive(Debug)]
@@ -64,17 +64,27 @@ impl Leases {
         })
     }
 
-    /// Takes every claim or none, in one request to the store.
+    /// Takes every claim or none, in one request to the store that is `sent` now: the leases count
+    /// from then.
     ///
     /// # Cancel safety
     /// A request that is dropped on its way, or that takes longer than the store's time limit, goes
     /// on by itself and gives back what it took.
-    pub(crate) async fn take(self: &Arc<Self>, claims: &Arc<[Claim]>) -> Result<Taken, Error> {
+    pub(crate) async fn take(
+        self: &Arc<Self>,
+        claims: &Arc<[Claim]>,
+        sent: Instant,
+    ) -> Result<Taken, Error> {
         self.background.enter()?;
         // A shutdown waits for whoever has come this far.
         let _asking = self.background.token();
         self.check_open()?;
-        let request = Arc::clone(self).request(Arc::clone(claims));
+        if let (Some(store), [claim]) = (self.store.at_once(), &**claims) {
+            let taken = self.take_at_once(store, claim, sent);
+            self.check_open()?;
+            return Ok(taken);
+        }
+        let request = Arc::clone(self).request(Arc::clone(claims), sent);
         match within(self.store_timeout, Completing::new(self, request)).await {
             Some(answer) => {
                 let taken = answer?;
@@ -92,6 +102,16 @@ impl Leases {
                 }
             }
             None => Err(self.too_late().into()),
+        }
+    }
+
+    fn take_at_once(self: &Arc<Self>, store: &dyn AtOnce, claim: &Claim, sent: Instant) -> Taken {
+        match store.acquire_one(&claim.request) {
+            Ok(lease) => {
+                let group = Group::new([lease], std::slice::from_ref(claim), sent);
+                Taken::Held(Held::new(Arc::clone(self), group))
+            }
+            Err(occupant) => Taken::Occupied(occupant),
         }
     }
 
@@ -121,9 +141,11 @@ impl Leases {
         Ok(())
     }
 
-    async fn request(self: Arc<Self>, claims: Arc<[Claim]>) -> Result<Taken, StoreError> {
-        // Counted from before the request is sent: the store cannot have granted it earlier.
-        let sent = Instant::now();
+    async fn request(
+        self: Arc<Self>,
+        claims: Arc<[Claim]>,
+        sent: Instant,
+    ) -> Result<Taken, StoreError> {
         let answer = match self.ask(&claims, sent).await {
             // Perhaps only the reply was lost; by law *repeatable* asking again is safe.
             Err(error) if error.kind() == StoreErrorKind::Unavailable => {

@@ -10,8 +10,8 @@ use tokio::time::{Instant, sleep_until};
 use super::call::Frame;
 use super::held::Held;
 use super::line::{Entrance, Lead, Place, Told};
-use super::take::{Claim, Leases};
-use crate::model::{Key, Occupant, RecordState};
+use super::take::{Claim, Leases, Taken};
+use crate::model::{Error, Key, Occupant, RecordState};
 use crate::store::BoxFuture;
 
 /// The first and the longest pause between two looks; a store may have no hint to give.
@@ -26,6 +26,8 @@ pub(crate) struct Waiting<'a> {
     leases: &'a Arc<Leases>,
     claims: &'a Arc<[Claim]>,
     since: Instant,
+    /// Nothing has happened since then.
+    begins: bool,
     hint: Option<Hint>,
     looks: u32,
     lead: Option<Lead>,
@@ -43,7 +45,8 @@ pub(crate) enum Turn {
 
 impl<'a> Waiting<'a> {
     pub(crate) fn new(leases: &'a Arc<Leases>, claims: &'a Arc<[Claim]>) -> Self {
-        Self { leases, claims, since: Instant::now(), hint: None, looks: 0, lead: None }
+        let since = Instant::now();
+        Self { leases, claims, since, begins: true, hint: None, looks: 0, lead: None }
     }
 
     /// How long the caller has waited.
@@ -58,11 +61,17 @@ impl<'a> Waiting<'a> {
     /// Dropped, the caller leaves the line and the next one moves up.
     pub(crate) async fn begin(&mut self, wait: Duration) -> Turn {
         let Some(first) = self.claims.first() else { return Turn::Ask };
+        let lines = &self.leases.lines;
+        if self.leases.store.at_once().is_some() && !lines.has(&first.request.key) {
+            // To ask is cheaper than to keep others from asking.
+            return Turn::Ask;
+        }
         // A caller that is in its own way must hear that from the store, and at once.
         let may_wait = !wait.is_zero() && !Frame::may_hold(&first.request.key);
-        match self.leases.lines.enter(self.claims, first, may_wait) {
+        match lines.enter(self.claims, first, may_wait) {
             Entrance::Lead(lead) => self.lead = Some(lead),
             Entrance::Behind(place) => {
+                self.begins = false;
                 return self.stand(place, self.since + wait).await.unwrap_or(Turn::Ask);
             }
             Entrance::Alone => {}
@@ -70,11 +79,20 @@ impl<'a> Waiting<'a> {
         Turn::Ask
     }
 
+    /// Asks the store for all keys.
+    ///
+    /// # Cancel safety
+    /// As [`Leases::take`].
+    pub(crate) fn ask(&mut self) -> impl Future<Output = Result<Taken, Error>> + use<'a> {
+        let sent = if self.begins { self.since } else { Instant::now() };
+        self.leases.take(self.claims, sent)
+    }
+
     /// Tells an outcome to those who wait for it with this caller: one of them asks for all.
     pub(crate) fn share(&self, occupant: &Occupant) {
         let is_outcome = matches!(occupant.state, RecordState::Completed { .. });
         if is_outcome && self.lead.is_some() {
-            self.leases.lines.answer(occupant);
+            self.leases.lines.answer(&occupant.key, || occupant.clone());
         }
     }
 
@@ -97,6 +115,7 @@ impl<'a> Waiting<'a> {
     /// # Cancel safety
     /// Dropped, the caller leaves the line and the next one moves up.
     pub(crate) async fn next(&mut self, occupant: &Occupant, wait: Duration) -> Option<Turn> {
+        self.begins = false;
         let deadline = self.since + wait;
         if Instant::now() >= deadline {
             return None;

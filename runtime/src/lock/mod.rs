@@ -41,7 +41,7 @@ where
         Err(error) if plan.runs_without(&error) => {
             report_unprotected(&plan.key, &error);
             let call = Call::unprotected(&OPERATION, plan.key.clone(), Downstream::PerHolder);
-            let ended = Frame::scope(call.clone(), None, body(call)).await;
+            let ended = Frame::scope(call.clone(), body(call)).await;
             return ended.map_err(Failure::Body);
         }
         Err(error) => return Err(error.into()),
@@ -65,7 +65,7 @@ pub(crate) async fn acquire(leases: &Arc<Leases>, plan: &Plan) -> Result<Held, E
         let busy = match turn {
             Turn::Held(held) => return Ok(held),
             Turn::Answered(occupant) => occupant,
-            Turn::Ask => match leases.take(&plan.claims).await {
+            Turn::Ask => match waiting.ask().await {
                 Ok(Taken::Held(held)) => return Ok(waiting.over(held)),
                 Ok(Taken::Occupied(occupant)) => occupant,
                 Err(error) => {

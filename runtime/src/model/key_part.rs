@@ -137,6 +137,9 @@ fn first_character(pieces: &[Piece<'_>]) -> Option<char> {
 }
 
 fn push_literal(text: &mut String, literal: &str) {
+    if !literal.contains('%') {
+        return text.push_str(literal);
+    }
     for character in literal.chars() {
         if character == '%' {
             text.push('%');
@@ -157,6 +160,10 @@ pub struct KeyPartWriter<'a> {
 impl KeyPartWriter<'_> {
     /// Appends `text` to the part.
     pub fn push_str(&mut self, text: &str) {
+        let mut bytes = text.bytes();
+        if text.len() <= MAX_KEY_BYTES && bytes.all(|byte| self.leaves(byte)) && !self.is_full() {
+            return self.text.push_str(text);
+        }
         for character in text.chars() {
             if self.is_full() {
                 return;
@@ -167,6 +174,12 @@ impl KeyPartWriter<'_> {
                 push_escaped(self.text, character);
             }
         }
+    }
+
+    /// Whether this is a byte of ASCII that is written as it is.
+    fn leaves(&self, byte: u8) -> bool {
+        let character = char::from(byte);
+        byte.is_ascii() && is_plain(character) && self.following != Some(character)
     }
 
     /// Appends what `value` displays to the part.

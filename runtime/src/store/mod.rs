@@ -1,5 +1,6 @@
 //! The contract of a store: two operations, one hint and eleven laws.
 
+mod at_once;
 #[cfg(any(
     feature = "sqlite",
     all(feature = "testing", any(feature = "redis", feature = "postgres", feature = "mysql"))
@@ -18,6 +19,7 @@ use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::Arc;
 
+pub use at_once::AtOnce;
 pub(crate) use connect::connect;
 pub use error::{StoreError, StoreErrorKind};
 
@@ -123,6 +125,12 @@ pub trait Store: Debug + Send + Sync + 'static {
     fn spare_tokens(&self) -> u64 {
         0
     }
+
+    /// The same operations for one key, where they need no waiting; `None`, which is the default,
+    /// where they do.
+    fn at_once(&self) -> Option<&dyn AtOnce> {
+        None
+    }
 }
 
 /// A store that is shared.
@@ -159,5 +167,9 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn spare_tokens(&self) -> u64 {
         (**self).spare_tokens()
+    }
+
+    fn at_once(&self) -> Option<&dyn AtOnce> {
+        (**self).at_once()
     }
 }

@@ -136,8 +136,15 @@ impl Record {
 
     /// This record after an update that applies to it.
     pub(crate) fn after(&self, update: &Update, now: i64) -> Self {
+        let mut record = self.clone();
+        record.apply(update, now);
+        record
+    }
+
+    /// Makes of this record what an update that applies to it does.
+    pub(crate) fn apply(&mut self, update: &Update, now: i64) {
         let until = |length: &Duration| now.saturating_add(millis(*length));
-        let (state, expires_at) = match update {
+        (self.state, self.expires_at) = match update {
             Update::Renew { lease } => (State::InProgress, until(lease)),
             Update::Complete { outcome, retention } => {
                 (State::Completed { outcome: outcome.clone(), at: now }, until(retention))
@@ -145,7 +152,6 @@ impl Record {
             Update::Release => (State::Free, now),
             Update::Interrupt => (State::Interrupted, now),
         };
-        Self { state, expires_at, ..self.clone() }
     }
 
     /// When nobody needs this record any more: never, if it is held back for someone.

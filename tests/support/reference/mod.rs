@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use oncely::store::{
-    Acquired, AttemptId, BoxFuture, Lease, LeaseRequest, Store, StoreError, Update, Updated,
+    Acquired, AtOnce, AttemptId, BoxFuture, Lease, LeaseRequest, Occupant, Store, StoreError,
+    Update, Updated,
 };
 use oncely::testing::Fixture;
 
@@ -88,5 +89,31 @@ impl Store for ReferenceStore {
 
     fn spare_tokens(&self) -> u64 {
         u64::from(self.planted == Some(Planted::SpareTokensGranted))
+    }
+
+    /// Other faults are in the operations that wait.
+    fn at_once(&self) -> Option<&dyn AtOnce> {
+        let here = [None, Some(Planted::AtOnceIsBlind), Some(Planted::AtOnceIsUnfenced)];
+        here.contains(&self.planted).then_some(self)
+    }
+}
+
+impl AtOnce for ReferenceStore {
+    fn acquire_one(&self, request: &LeaseRequest) -> Result<Lease, Occupant> {
+        let requests = std::slice::from_ref(request);
+        let mut records = self.records.lock().unwrap();
+        if self.planted != Some(Planted::AtOnceIsBlind) {
+            records.look(requests)?;
+        }
+        Ok(records.take(requests).remove(0))
+    }
+
+    fn update_one(&self, lease: &Lease, update: &Update) -> Updated {
+        let mut records = self.records.lock().unwrap();
+        let mut lease = lease.clone();
+        if self.planted == Some(Planted::AtOnceIsUnfenced) {
+            lease.token = records.token(&lease.key).unwrap_or(lease.token);
+        }
+        records.update(&[(lease, update.clone())]).remove(0)
     }
 }

@@ -79,6 +79,10 @@ pub enum Planted {
     ReadThenWrite,
     /// A dropped acquire leaves its first key taken by nobody.
     DroppedHalfway,
+    /// What needs no waiting takes a key without a look at it.
+    AtOnceIsBlind,
+    /// What needs no waiting applies whatever the token.
+    AtOnceIsUnfenced,
 }
 
 impl Planted {
@@ -122,18 +126,23 @@ impl Planted {
         Self::InterruptWaits,
         Self::ReadThenWrite,
         Self::DroppedHalfway,
+        Self::AtOnceIsBlind,
+        Self::AtOnceIsUnfenced,
     ];
 
     /// The law that it is about; others may notice it too.
     pub const fn law(self) -> &'static str {
         match self {
-            Self::TakesLiveLeases | Self::NeverExpires | Self::ReadThenWrite => "exclusive",
+            Self::TakesLiveLeases
+            | Self::NeverExpires
+            | Self::ReadThenWrite
+            | Self::AtOnceIsBlind => "exclusive",
             Self::PartialAcquire | Self::LastOccupantReported => "all or none",
             Self::TokenFallsAfterRelease
             | Self::TokenFallsAfterPurge
             | Self::TokensFromTheClock
             | Self::SpareTokensGranted => "rising",
-            Self::NoTokenCheck | Self::FutureTokensPass => "fenced",
+            Self::NoTokenCheck | Self::FutureTokensPass | Self::AtOnceIsUnfenced => "fenced",
             Self::LateRenewalRefused => "successor-only",
             Self::NoRetention
             | Self::EndlessRetention

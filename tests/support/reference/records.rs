@@ -101,6 +101,11 @@ impl Records {
         }
     }
 
+    /// Under which token the record of `key` is.
+    pub(super) fn token(&self, key: &Key) -> Option<Token> {
+        self.records.get(&self.name(key)).map(|record| record.token)
+    }
+
     pub(super) fn look(&self, requests: &[LeaseRequest]) -> Result<(), Occupant> {
         let mut occupied = requests.iter().filter_map(|request| {
             let record = self.records.get(&self.name(&request.key))?;

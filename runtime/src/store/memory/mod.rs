@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 use self::clock::Clock;
 use super::record::{Effect, Record, SPARE_TOKENS, Standing};
 use super::{
-    Acquired, BoxFuture, Key, Lease, LeaseRequest, Occupant, Store, StoreError, Token, Update,
-    Updated,
+    Acquired, AtOnce, BoxFuture, Key, Lease, LeaseRequest, Occupant, Store, StoreError, Token,
+    Update, Updated,
 };
 use crate::model::KeyMap;
 
@@ -82,7 +82,10 @@ impl MemoryStore {
 
     fn take(&self, requests: &[LeaseRequest]) -> Acquired {
         if let [request] = requests {
-            return self.take_one(request);
+            return match self.acquire_one(request) {
+                Ok(lease) => Acquired::Leases(vec![lease]),
+                Err(occupant) => Acquired::Occupied(occupant),
+            };
         }
         // Locks are taken in the order of the shards, so that two acquires cannot wait for each
         // other.
@@ -92,19 +95,6 @@ impl MemoryStore {
         let mut shards: Vec<_> = order.iter().map(|&shard| self.shards[shard].lock()).collect();
         let place = |key: &Key| order.partition_point(|&shard| shard < self.shard_of(key));
         self.take_all(requests, place, &mut shards)
-    }
-
-    fn take_one(&self, request: &LeaseRequest) -> Acquired {
-        let mut shard = self.shards[self.shard_of(&request.key)].lock();
-        let now = self.clock.now();
-        match self.taken(shard.records.get(&request.key), request, now) {
-            Ok(record) => {
-                let lease = record.lease(&request.key);
-                shard.insert(request.key.clone(), record, now);
-                Acquired::Leases(vec![lease])
-            }
-            Err(occupant) => Acquired::Occupied(occupant),
-        }
     }
 
     /// The record that answers `request`, or what is in its way.
@@ -151,13 +141,31 @@ impl MemoryStore {
     fn next_token(&self) -> Token {
         Token::new(self.tokens.fetch_add(1 + SPARE_TOKENS, Ordering::Relaxed) + 1)
     }
+}
 
-    fn apply(&self, (lease, update): &(Lease, Update)) -> Updated {
+impl AtOnce for MemoryStore {
+    fn acquire_one(&self, request: &LeaseRequest) -> Result<Lease, Occupant> {
+        let mut shard = self.shards[self.shard_of(&request.key)].lock();
+        let now = self.clock.now();
+        let found = shard.records.get_mut(&request.key);
+        let record = self.taken(found.as_deref(), request, now)?;
+        let lease = record.lease(&request.key);
+        match found {
+            Some(found) => {
+                *found = record;
+                shard.announce(&request.key);
+            }
+            None => shard.insert(request.key.clone(), record, now),
+        }
+        Ok(lease)
+    }
+
+    fn update_one(&self, lease: &Lease, update: &Update) -> Updated {
         let mut shard = self.shards[self.shard_of(&lease.key)].lock();
         let now = self.clock.now();
         let Some(record) = shard.records.get_mut(&lease.key) else { return Updated::Lost };
         match record.effect(lease.token, update) {
-            Effect::Applies => *record = record.after(update, now),
+            Effect::Applies => record.apply(update, now),
             Effect::Stands => return Updated::Applied,
             Effect::Lost => return Updated::Lost,
         }
@@ -212,7 +220,8 @@ impl Store for MemoryStore {
         &'a self,
         updates: &'a [(Lease, Update)],
     ) -> BoxFuture<'a, Result<Vec<Updated>, StoreError>> {
-        Box::pin(async move { Ok(updates.iter().map(|update| self.apply(update)).collect()) })
+        let one = |(lease, update): &(Lease, Update)| self.update_one(lease, update);
+        Box::pin(async move { Ok(updates.iter().map(one).collect()) })
     }
 
     fn changed<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, ()> {
@@ -226,6 +235,10 @@ impl Store for MemoryStore {
 
     fn spare_tokens(&self) -> u64 {
         SPARE_TOKENS
+    }
+
+    fn at_once(&self) -> Option<&dyn AtOnce> {
+        Some(self)
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::{Fixture, Violation};
+use super::both_ways::BothWays;
 use crate::store::{
     Acquired, AttemptId, Fingerprint, Key, Lease, LeaseRequest, Occupant, RecordState, Store,
     StoredOutcome, Update, Updated,
@@ -37,8 +38,8 @@ pub(super) struct Bench<'f> {
 
 impl<'f> Bench<'f> {
     pub(super) async fn new(fixture: &'f dyn Fixture) -> Self {
-        let store = fixture.store().await;
-        let other = fixture.store().await;
+        let store = Arc::new(BothWays::new(fixture.store().await));
+        let other = Arc::new(BothWays::new(fixture.store().await));
         Self { fixture, store, other, run: AttemptId::new() }
     }
 

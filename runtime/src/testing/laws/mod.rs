@@ -1,6 +1,7 @@
 //! The eleven laws, each a function that a store passes or is told why not.
 
 mod bench;
+mod both_ways;
 mod bytes;
 mod fencing;
 mod interruption;
