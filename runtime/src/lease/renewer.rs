@@ -5,6 +5,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::iter::repeat;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
@@ -49,9 +50,9 @@ struct Schedule {
 #[derive(Debug)]
 struct Entry {
     group: Arc<Group>,
-    /// From when on it may be renewed along with others; `None` while a renewal is under way, and
-    /// once there will be none.
-    renew_from: Option<Instant>,
+    lease: Duration,
+    /// When to renew; `None` while a renewal is under way, and once there will be none.
+    renew_at: Option<Instant>,
     /// When it wants attention: to be renewed, or at its local deadline.
     due: Instant,
 }
@@ -132,7 +133,7 @@ impl Renewer {
                 lost.push(Arc::clone(&entry.group));
                 continue;
             }
-            let renews = entry.renew_from.is_some_and(|from| from <= now);
+            let renews = entry.renew_at.is_some_and(|at| at <= now + entry.lease / EARLY);
             if renews {
                 renewals.push((*id, Arc::clone(&entry.group)));
             }
@@ -196,16 +197,14 @@ impl Schedule {
 
 impl Entry {
     fn new(group: Arc<Group>) -> Self {
-        let (renew_at, due) = (group.first_renewal(), group.trusted_until());
-        let mut entry = Self { group, renew_from: None, due };
-        entry.plan(renew_at);
-        entry
+        let (lease, due) = (group.lease(), group.trusted_until());
+        let renew_at = group.first_renewal();
+        Self { group, lease, renew_at, due: renew_at.map_or(due, |at| at.min(due)) }
     }
 
     fn plan(&mut self, renew_at: Option<Instant>) {
         let deadline = self.group.trusted_until();
-        let early = self.group.lease() / EARLY;
-        self.renew_from = renew_at.map(|at| at.checked_sub(early).unwrap_or(at));
+        self.renew_at = renew_at;
         self.due = renew_at.map_or(deadline, |at| at.min(deadline));
     }
 }

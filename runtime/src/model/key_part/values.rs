@@ -51,7 +51,15 @@ macro_rules! displayed {
 
 macro_rules! integers {
     ($($integer:ty)*) => {
-        displayed! { $($integer NonZero<$integer>)* }
+        displayed! { $(NonZero<$integer>)* }
+        $(
+            #[diagnostic::do_not_recommend]
+            impl KeyPart for $integer {
+                fn write_key_part(&self, writer: &mut KeyPartWriter<'_>) {
+                    writer.push_str(itoa::Buffer::new().format(*self));
+                }
+            }
+        )*
     };
 }
 
