@@ -11,7 +11,6 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::heartbeat::Heartbeat;
 use super::take::Leases;
 use crate::model::{Error, ErrorKind};
 use crate::store::BoxFuture;
@@ -22,7 +21,6 @@ pub(crate) struct Background {
     tasks: TaskTracker,
     /// The runtime last seen, for what is dropped outside of one.
     runtime: OnceLock<Handle>,
-    heartbeat: Heartbeat,
 }
 
 impl Background {
@@ -36,7 +34,6 @@ impl Background {
             Error::new(ErrorKind::InvalidConfiguration, message).with_source(error)
         })?;
         self.runtime.get_or_init(|| handle.clone());
-        self.heartbeat.keep(&handle);
         Ok(handle)
     }
 

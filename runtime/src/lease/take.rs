@@ -11,6 +11,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::background::{Background, Completing};
 use super::doubt::Doubts;
 use super::group::Group;
+use super::heartbeat::Heartbeat;
 use super::held::Held;
 use super::limit::within;
 use super::line::Lines;
@@ -28,6 +29,7 @@ pub(crate) struct Leases {
     pub(super) renewer: Renewer,
     pub(super) background: Background,
     pub(super) doubts: Doubts,
+    heartbeat: Heartbeat,
     /// How many may share one lease of the store, each with a token of its own.
     pub(super) spare_tokens: u64,
     /// Whether the store serves those who wait in their order, whatever their process.
@@ -59,6 +61,7 @@ impl Leases {
             renewer: Renewer::default(),
             background: Background::default(),
             doubts: Doubts::default(),
+            heartbeat: Heartbeat::default(),
             store_timeout,
             closing: AtomicBool::new(false),
         })
@@ -75,7 +78,7 @@ impl Leases {
         claims: &Arc<[Claim]>,
         sent: Instant,
     ) -> Result<Taken, Error> {
-        self.background.enter()?;
+        let runtime = self.background.enter()?;
         // A shutdown waits for whoever has come this far.
         let _asking = self.background.token();
         self.check_open()?;
@@ -84,6 +87,7 @@ impl Leases {
             self.check_open()?;
             return Ok(taken);
         }
+        self.heartbeat.keep(&runtime);
         let request = Arc::clone(self).request(Arc::clone(claims), sent);
         match within(self.store_timeout, Completing::new(self, request)).await {
             Some(answer) => {

@@ -83,7 +83,7 @@ impl<'a> Waiting<'a> {
     ///
     /// # Cancel safety
     /// As [`Leases::take`].
-    pub(crate) fn ask(&mut self) -> impl Future<Output = Result<Taken, Error>> + use<'a> {
+    pub(crate) fn ask(&self) -> impl Future<Output = Result<Taken, Error>> + use<'a> {
         let sent = if self.begins { self.since } else { Instant::now() };
         self.leases.take(self.claims, sent)
     }
