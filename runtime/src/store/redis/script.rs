@@ -41,12 +41,14 @@ impl Script {
         match self {
             Self::Acquire => concat!(
                 include_str!("acquire_one.lua"),
+                include_str!("acquire_some.lua"),
                 include_str!("record.lua"),
                 include_str!("acquire.lua"),
                 include_str!("acquire_all.lua"),
             ),
             Self::Update => concat!(
                 include_str!("update_one.lua"),
+                include_str!("update_some.lua"),
                 include_str!("record.lua"),
                 include_str!("queue.lua"),
                 include_str!("update.lua"),
