@@ -3,6 +3,7 @@
 
 mod faulty_store;
 mod postgres_life;
+mod redis_batches;
 mod redis_cluster;
 mod redis_life;
 mod redis_news;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use oncely::store::{
-    Acquired, Fingerprint, LeaseRequest, OnInterrupted, RecordState, Store, StoreErrorKind,
+    Acquired, Fingerprint, Lease, LeaseRequest, OnInterrupted, RecordState, Store, StoreErrorKind,
     StoredOutcome, Update, Updated,
 };
 use oncely_tests::redis::RedisServer;
@@ -208,4 +208,54 @@ async fn the_state_of_a_key_is_told_in_time() {
     tokio::time::sleep(Duration::from_millis(30)).await;
     let RecordState::Completed { age, .. } = met(&store, "key").await.state else { panic!() };
     assert!((30..5_000).contains(&age.as_millis()), "{age:?}");
+}
+
+#[tokio::test]
+async fn several_keys_at_once_are_taken_and_ended_as_one_by_one() {
+    let server = RedisServer::start();
+    let store = open(&server.url()).await;
+    let exists = |name: &str| server.ask::<bool>(&["EXISTS", key(name).as_str()]);
+    let both = |names: [&str; 2]| {
+        let requests = names.map(request);
+        let store = &store;
+        async move { store.acquire(&requests).await.unwrap() }
+    };
+    let Acquired::Leases(first) = both(["a", "b"]).await else { panic!("free") };
+    assert!(first[1].token > first[0].token, "{first:?}");
+    let Acquired::Occupied(occupant) = both(["c", "b"]).await else { panic!("held") };
+    assert_eq!((occupant.token, exists("c")), (first[1].token, false));
+    // Somebody waits for `b` now, so its end is not what most ends are; that of `a` is.
+    let ends = [(first[0].clone(), complete(b"outcome")), (first[1].clone(), Update::Release)];
+    for _ in 0..2 {
+        assert_eq!(store.update(&ends).await.unwrap(), [Updated::Applied; 2]);
+    }
+    let Acquired::Occupied(occupant) = both(["c", "a"]).await else { panic!("completed") };
+    assert_eq!(outcome(occupant), StoredOutcome::Value((*b"outcome").into()));
+    assert!(!exists("c"));
+    let Acquired::Leases(next) = both(["b", "c"]).await else { panic!("given back") };
+    assert!(next.iter().all(|lease| lease.token > first[1].token), "{next:?} after {first:?}");
+    assert_eq!(update(&store, &first[1], Update::Release).await, Updated::Lost);
+
+    // Updates of one record count on one another, and no key on those beside it.
+    let (b, c) = (&next[0], &next[1]);
+    let twice = [(b.clone(), complete(b"b")), (b.clone(), Update::Release)];
+    assert_eq!(store.update(&twice).await.unwrap(), [Updated::Applied, Updated::Lost]);
+    server.ask::<()>(&["RPUSH", key("list").as_str(), "value"]);
+    for other in [Lease::new(key("list"), c.token, 1), Lease::new(b.key.clone(), c.token, 1)] {
+        let lease = take(&store, &request(&format!("beside {other:?}"))).await;
+        let beside = [(lease.clone(), complete(b"beside")), (other, Update::Release)];
+        assert_eq!(store.update(&beside).await.unwrap(), [Updated::Applied, Updated::Lost]);
+    }
+    let fingerprint = Fingerprint::of("arguments").unwrap();
+    let requests = [
+        request("d").with_fingerprint(fingerprint).with_on_interrupted(OnInterrupted::Hold),
+        request("e"),
+    ];
+    let Acquired::Leases(leases) = store.acquire(&requests).await.unwrap() else { panic!("free") };
+    let ends = [(leases[0].clone(), complete(b"d")), (leases[1].clone(), Update::Release)];
+    assert_eq!(store.update(&ends).await.unwrap(), [Updated::Applied; 2]);
+    let done = met(&store, "d").await;
+    assert_eq!(done.fingerprint, Some(fingerprint));
+    assert_eq!(outcome(done), StoredOutcome::Value((*b"d").into()));
+    assert!(take(&store, &request("e")).await.token > leases[1].token);
 }

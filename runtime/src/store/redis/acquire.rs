@@ -16,22 +16,27 @@ pub(super) fn command(sha: &str, counter: &str, requests: &[LeaseRequest], offse
         command.arg(request.key.as_str());
     }
     for request in requests {
-        let fingerprint = request.fingerprint.map(|fingerprint| fingerprint.to_bytes());
-        let choice = match (request.on_interrupted, request.resolve) {
-            (OnInterrupted::Rerun, false) => "r",
-            (OnInterrupted::Rerun, true) => "R",
-            (OnInterrupted::Hold, false) => "h",
-            (OnInterrupted::Hold, true) => "H",
-        };
-        command
-            .arg(millis(request.lease))
-            .arg(millis(request.lease.saturating_add(ABANDONED)))
-            .arg(request.attempt_id.as_bytes().as_slice())
-            .arg(fingerprint.as_ref().map_or(&[][..], <[u8; Fingerprint::BYTES]>::as_slice))
-            .arg(choice);
+        arguments(&mut command, request);
     }
     Script::end(&mut command, offset);
     command
+}
+
+/// What the script takes for each key.
+pub(super) fn arguments(command: &mut Cmd, request: &LeaseRequest) {
+    let fingerprint = request.fingerprint.map(|fingerprint| fingerprint.to_bytes());
+    let choice = match (request.on_interrupted, request.resolve) {
+        (OnInterrupted::Rerun, false) => "r",
+        (OnInterrupted::Rerun, true) => "R",
+        (OnInterrupted::Hold, false) => "h",
+        (OnInterrupted::Hold, true) => "H",
+    };
+    command
+        .arg(millis(request.lease))
+        .arg(millis(request.lease.saturating_add(ABANDONED)))
+        .arg(request.attempt_id.as_bytes().as_slice())
+        .arg(fingerprint.as_ref().map_or(&[][..], <[u8; Fingerprint::BYTES]>::as_slice))
+        .arg(choice);
 }
 
 /// What the script answered.

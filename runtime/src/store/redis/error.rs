@@ -8,7 +8,7 @@ use super::tls;
 use crate::store::{StoreError, StoreErrorKind};
 
 /// Why a step of an operation did not succeed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Failure {
     /// Redis or its driver said so.
     Redis(RedisError),

@@ -7,8 +7,6 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-#[cfg(feature = "redis-cluster")]
-use redis::aio::ConnectionLike;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, ConnectionAddr, PushInfo, RedisConnectionInfo, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -18,6 +16,7 @@ use tokio::sync::futures::OwnedNotified;
 use tokio::task::{AbortHandle, unconstrained};
 
 use super::address::Server;
+use super::batch::Batches;
 use super::error::Failure;
 use super::places::{Place, Places};
 use super::script::Script;
@@ -38,6 +37,7 @@ pub(super) struct Link {
     alive: Arc<AtomicBool>,
     watches: Arc<Watches>,
     places: Arc<Places>,
+    pub(super) batches: Batches,
     /// The names by which the server knows the scripts, in the order of [`Script::ALL`].
     names: Vec<String>,
 }
@@ -79,8 +79,8 @@ impl Link {
             }
             _ => return Err(Failure::Unsupported("no address that can be reached".to_owned())),
         };
-        let names = Vec::new();
-        let mut link = Self { connection, runtime, driver, alive, watches, places, names };
+        let (batches, names) = Default::default();
+        let mut link = Self { connection, runtime, driver, alive, watches, places, batches, names };
         for script in Script::ALL {
             link.names.push(link.load(*script).await?);
         }
@@ -107,7 +107,11 @@ impl Link {
     /// Sends a command and waits for its answer.
     pub(super) async fn ask(&self, command: &Cmd) -> Result<Value, Failure> {
         let mut connection = self.connection.clone();
-        Ok(command.query_async(&mut connection).await?)
+        match connection.send_packed_command(command).await? {
+            Value::ServerError(error) => Err(Failure::Redis(error.into())),
+            // One within it may be the answer to somebody else.
+            answer => Ok(answer),
+        }
     }
 
     /// Calls a script; `command` makes the call from the script's name.
@@ -120,8 +124,7 @@ impl Link {
         match self.ask(&command(name)).await {
             // The server was restarted behind a proxy, or told to forget. Nothing was done.
             Err(failure) if failure.is_no_script() => {
-                self.load(script).await?;
-                self.ask(&command(name)).await
+                self.ask_both(loading(script), command(name)).await
             }
             answer => answer,
         }
@@ -137,18 +140,25 @@ impl Link {
     ) -> Result<Value, Failure> {
         // It may not know the script yet, and the way to ask holds for one command only.
         let name = self.load(script).await?;
+        self.ask_both(redis::cmd("ASKING"), command(&name)).await
+    }
+
+    /// Sends two commands, between which there is room for nobody's on this connection, and waits
+    /// for the answer to the second.
+    async fn ask_both(&self, first: Cmd, second: Cmd) -> Result<Value, Failure> {
         let mut both = redis::Pipeline::new();
-        both.cmd("ASKING").add_command(command(&name));
+        both.add_command(first).add_command(second);
         let mut connection = self.connection.clone();
-        let mut answers = connection.req_packed_commands(&both, 0, 2).await?;
-        let answer = answers.pop().ok_or_else(|| Failure::odd("asking"))?;
-        Ok(answer.extract_error()?)
+        let mut answers = connection.send_packed_commands(&both, 0, 2).await?;
+        match answers.pop() {
+            Some(Value::ServerError(error)) => Err(Failure::Redis(error.into())),
+            Some(answer) => Ok(answer),
+            None => Err(Failure::odd("asking")),
+        }
     }
 
     async fn load(&self, script: Script) -> Result<String, Failure> {
-        let mut command = redis::cmd("SCRIPT");
-        command.arg("LOAD").arg(script.text());
-        let name = self.ask(&command).await?;
+        let name = self.ask(&loading(script)).await?;
         redis::from_redis_value(name).map_err(|_| Failure::odd("load"))
     }
 
@@ -171,6 +181,12 @@ impl Link {
     pub(super) fn send(&self, sent: impl Future<Output = ()> + Send + 'static) {
         start(&self.runtime, sent);
     }
+}
+
+fn loading(script: Script) -> Cmd {
+    let mut command = redis::cmd("SCRIPT");
+    command.arg("LOAD").arg(script.text());
+    command
 }
 
 /// Polls once, so that what is to be sent is on its way, and goes on in a task.

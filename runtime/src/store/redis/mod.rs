@@ -3,7 +3,8 @@
 //! Needs Redis 6.0 or later (or a server that does as it does: Lua scripts, RESP3): one server, the
 //! primary of a replicated set, or a cluster (feature `redis-cluster`); each in the clear or with TLS
 //! (feature `redis-tls`). Every acquire and every slice of updates is one script and one round trip,
-//! all of it or nothing; in a cluster that holds for the keys of one slot.
+//! all of it or nothing; in a cluster that holds for the keys of one slot. Where many calls meet on
+//! one connection to one server they share scripts, each of them still for itself.
 //!
 //! # What is in the server
 //!
@@ -131,6 +132,7 @@
 
 mod acquire;
 mod address;
+mod batch;
 #[cfg(feature = "redis-cluster")]
 mod cluster;
 mod error;
@@ -144,6 +146,7 @@ mod tls;
 mod update;
 mod watch;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -151,6 +154,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use self::address::Address;
+use self::batch::One;
 #[cfg(feature = "redis-cluster")]
 use self::cluster::Cluster;
 use self::link::Link;
@@ -291,8 +295,17 @@ impl Store for RedisStore {
             let (bounds, offset) = (Bounds::of_now()?, self.offset());
             match &self.servers {
                 Servers::One(node) => {
-                    let command = |sha: &str| acquire::command(sha, TOKENS, requests, offset);
-                    let answer = node.run(&bounds, Script::Acquire, command).await;
+                    let operation = async |link: &Arc<Link>| match requests {
+                        [request] if offset == 0 => {
+                            link.run_one(One::Acquire(Cow::Borrowed(request))).await
+                        }
+                        _ => {
+                            let command =
+                                |sha: &str| acquire::command(sha, TOKENS, requests, offset);
+                            link.run(Script::Acquire, command).await
+                        }
+                    };
+                    let answer = node.bounded(&bounds, operation).await;
                     let answer = answer.and_then(|answer| acquire::answer(requests, answer));
                     answer.map_err(|failure| failure.at(node.shown()))
                 }
@@ -316,8 +329,16 @@ impl Store for RedisStore {
             let (bounds, offset) = (Bounds::of_now()?, self.offset());
             match &self.servers {
                 Servers::One(node) => {
-                    let command = |sha: &str| update::command(sha, updates, offset);
-                    let answer = node.run(&bounds, Script::Update, command).await;
+                    let operation = async |link: &Arc<Link>| match updates {
+                        [update] if offset == 0 => {
+                            link.run_one(One::Update(Cow::Borrowed(update))).await
+                        }
+                        _ => {
+                            let command = |sha: &str| update::command(sha, updates, offset);
+                            link.run(Script::Update, command).await
+                        }
+                    };
+                    let answer = node.bounded(&bounds, operation).await;
                     let answer = answer.and_then(|answer| update::answer(updates, answer));
                     answer.map_err(|failure| failure.at(node.shown()))
                 }

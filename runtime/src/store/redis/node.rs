@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 #[cfg(feature = "redis-cluster")]
 use redis::ConnectionAddr;
-use redis::{Cmd, Value};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 
@@ -13,7 +12,6 @@ use super::LIMIT;
 use super::address::Server;
 use super::error::Failure;
 use super::link::{Link, Links};
-use super::script::Script;
 use crate::store::{StoreError, StoreErrorKind};
 
 /// Where an operation runs, and until when.
@@ -71,21 +69,11 @@ impl Node {
         self.links.current(runtime)
     }
 
-    /// Calls a script.
-    pub(super) async fn run(
-        &self,
-        bounds: &Bounds,
-        script: Script,
-        command: impl Fn(&str) -> Cmd,
-    ) -> Result<Value, Failure> {
-        self.bounded(bounds, async |link| link.run(script, command).await).await
-    }
-
     /// Does one thing on the connection of a runtime, within its time.
     pub(super) async fn bounded<T>(
         &self,
         bounds: &Bounds,
-        operation: impl AsyncFnOnce(&Link) -> Result<T, Failure>,
+        operation: impl AsyncFnOnce(&Arc<Link>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let Bounds { runtime, until } = bounds;
         let mut used = None;

@@ -14,6 +14,8 @@ pub(super) const TOKENS: &str = "oncely:last_token";
 pub(super) enum Script {
     Acquire,
     Update,
+    /// Many acquires and updates, each for itself.
+    Many,
     /// Takes a place in the queue of a key.
     Wait,
     /// Gives it up.
@@ -27,6 +29,7 @@ impl Script {
     pub(super) const ALL: &[Self] = &[
         Self::Acquire,
         Self::Update,
+        Self::Many,
         Self::Wait,
         Self::Leave,
         #[cfg(feature = "redis-cluster")]
@@ -38,14 +41,25 @@ impl Script {
         match self {
             Self::Acquire => concat!(
                 include_str!("acquire_one.lua"),
+                include_str!("acquire_some.lua"),
                 include_str!("record.lua"),
                 include_str!("acquire.lua"),
+                include_str!("acquire_all.lua"),
             ),
             Self::Update => concat!(
                 include_str!("update_one.lua"),
+                include_str!("update_some.lua"),
                 include_str!("record.lua"),
                 include_str!("queue.lua"),
                 include_str!("update.lua"),
+                include_str!("update_all.lua"),
+            ),
+            Self::Many => concat!(
+                include_str!("record.lua"),
+                include_str!("queue.lua"),
+                include_str!("update.lua"),
+                include_str!("acquire.lua"),
+                include_str!("many.lua"),
             ),
             Self::Wait => concat!(
                 include_str!("record.lua"),

@@ -19,32 +19,37 @@ pub(super) fn command(sha: &str, updates: &[(Lease, Update)], offset: i64) -> Cm
     for (lease, _) in updates {
         command.arg(lease.key.as_str());
     }
-    for (lease, update) in updates {
-        command.arg(token_text(lease.token));
-        let (length, kept, outcome) = match update {
-            Update::Renew { lease } => {
-                command.arg("r");
-                (*lease, lease.saturating_add(ABANDONED), &[][..])
-            }
-            Update::Complete { outcome, retention } => {
-                // A word of one letter, as all others.
-                let code = char::from_digit(outcome.code().into(), 10).unwrap_or('?');
-                command.arg(code.encode_utf8(&mut [0; 4]).as_bytes());
-                (*retention, retention.saturating_add(SPARE), outcome.payload())
-            }
-            Update::Release => {
-                command.arg("f");
-                (Duration::ZERO, TOMBSTONE, &[][..])
-            }
-            Update::Interrupt => {
-                command.arg("i");
-                (Duration::ZERO, ABANDONED, &[][..])
-            }
-        };
-        command.arg(millis(length)).arg(millis(kept)).arg(outcome);
+    for update in updates {
+        arguments(&mut command, update);
     }
     Script::end(&mut command, offset);
     command
+}
+
+/// What the script takes for each update.
+pub(super) fn arguments(command: &mut Cmd, (lease, update): &(Lease, Update)) {
+    command.arg(token_text(lease.token));
+    let (length, kept, outcome) = match update {
+        Update::Renew { lease } => {
+            command.arg("r");
+            (*lease, lease.saturating_add(ABANDONED), &[][..])
+        }
+        Update::Complete { outcome, retention } => {
+            // A word of one letter, as all others.
+            let code = char::from_digit(outcome.code().into(), 10).unwrap_or('?');
+            command.arg(code.encode_utf8(&mut [0; 4]).as_bytes());
+            (*retention, retention.saturating_add(SPARE), outcome.payload())
+        }
+        Update::Release => {
+            command.arg("f");
+            (Duration::ZERO, TOMBSTONE, &[][..])
+        }
+        Update::Interrupt => {
+            command.arg("i");
+            (Duration::ZERO, ABANDONED, &[][..])
+        }
+    };
+    command.arg(millis(length)).arg(millis(kept)).arg(outcome);
 }
 
 /// What the script answered.

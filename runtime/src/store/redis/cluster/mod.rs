@@ -61,7 +61,7 @@ impl Cluster {
         for node in cluster.map.lock().nodes() {
             let (node, bounds) = (Arc::clone(node), bounds.clone());
             greetings.spawn(async move {
-                let greeting = async |link: &Link| greet(link, node.shown(), true).await;
+                let greeting = async |link: &Arc<Link>| greet(link, node.shown(), true).await;
                 let greeting = node.bounded(&bounds, greeting).await;
                 greeting.map_err(|failure| failure.at(node.shown()))
             });
@@ -101,10 +101,11 @@ impl Cluster {
         let (mut redirects, mut ask) = (0, false);
         loop {
             let answer = if ask {
-                let asking = async |link: &Link| link.run_asking(script, &command).await;
+                let asking = async |link: &Arc<Link>| link.run_asking(script, &command).await;
                 node.bounded(bounds, asking).await
             } else {
-                node.run(bounds, script, &command).await
+                let calling = async |link: &Arc<Link>| link.run(script, &command).await;
+                node.bounded(bounds, calling).await
             };
             let failure = match answer {
                 Ok(answer) => return Ok(answer),

@@ -1,0 +1,105 @@
+-- Many calls that met on their way: updates of one record each, then acquires of one key each, every
+-- one for itself. What most of them find is done here; one look at the clock and one draw from the
+-- counter serve all. Whatever else they meet is left to what single calls run.
+--
+-- KEYS: the counter of tokens, the key of each update, the key of each acquire.
+-- ARGV: how many updates there are, then for each of them what `update` takes and for each acquire
+-- what `acquire` takes.
+-- Answers for each call what these do, or the error that it met.
+
+local call, try, sub, format = redis.call, redis.pcall, string.sub, string.format
+local updates, answers = tonumber(ARGV[1]), {}
+
+local time = call('TIME')
+local seconds, micros = time[1], time[2]
+local token = (seconds * 1000000 + micros) * 2
+if #micros < 6 then micros = sub('00000' .. micros, -6) end
+local now = seconds .. sub(micros, 1, 3)
+
+-- The answer of what single calls run. Those beside it must not fail with it.
+local function alone(run, ...)
+  local done, answer = pcall(run, ...)
+  if done then return answer end
+  return { err = type(answer) == 'table' and answer.err or answer }
+end
+
+-- Writes a record, and gives the answer unless that failed.
+local function write(answer, ...)
+  local written = try('SET', ...)
+  return written.err and written or answer
+end
+
+for i = 1, updates do
+  local from = 5 * i - 3
+  local key, held, what, keep = KEYS[i + 1], ARGV[from], ARGV[from + 1], ARGV[from + 3]
+  local raw = what ~= 'r' and what ~= 'i' and try('GET', key)
+  if type(raw) == 'string' and sub(raw, 1, 4) == '1 p ' and sub(raw, 6, 8) == ' - '
+    and sub(raw, 11, 26) == held then
+    if what == 'f' then
+      answers[i] = write(1, key, '1 f - - - ' .. held .. '\n', 'PX', keep)
+    else
+      local times = format('%d ', now + ARGV[from + 2]) .. now
+      if #times == 27 then
+        local line = string.find(raw, '\n', 56, true)
+        local value = '1 c ' .. sub(raw, 5, 6) .. what .. sub(raw, 8, 27) .. times
+          .. sub(raw, 55, line) .. sub(raw, line + 17) .. ARGV[from + 4]
+        answers[i] = write(1, key, value, 'PX', keep)
+      end
+    end
+  end
+  answers[i] = answers[i] or alone(update, i + 1, from)
+end
+
+-- The keys that may be taken, and what is there; of several calls for one key only the first.
+local free, found, records = {}, {}, {}
+for i = updates + 1, #KEYS - 1 do
+  local key, choice = KEYS[i + 1], ARGV[5 * i + 1]
+  local raw, past = try('GET', key), nil
+  if not raw then
+    past = 0
+  elseif type(raw) == 'string' then
+    local state = sub(raw, 1, 4)
+    if state == '1 c ' and sub(raw, 28, 40) > now then
+      answers[i] = { 1, now, raw }
+    elseif state == '1 f ' and #raw == 27 then
+      past = tonumber(sub(raw, 11, 26))
+    end
+  end
+  if past and not found[key] and (choice == 'r' or choice == 'h') then
+    found[key], records[i], free[#free + 1] = true, raw, i
+    if past + STRIDE > token then token = past + STRIDE end
+  end
+end
+
+if #free > 0 then
+  local last = try('GET', KEYS[1]) or '0000000000000000'
+  local count = type(last) == 'string' and #last == 16 and tonumber(last)
+  if count and count + STRIDE > token then token = count + STRIDE end
+  local highest = token + (#free - 1) * STRIDE
+  -- `%d` is twice as fast as `%.0f`; where it has but 32 bits the length is not that.
+  local text = format('%d', highest)
+  if count and highest < 9007199254740992 and #text == 16 and #now == 13
+    and not try('SET', KEYS[1], text).err then
+    for _, i in ipairs(free) do
+      local from, raw = 5 * i - 3, records[i]
+      local print, keep = ARGV[from + 3], ARGV[from + 1]
+      local times = format('%d %d ', token, now + ARGV[from])
+      if #times == 31 then
+        local value = (raw and sub(raw, 6, 8) or ' - ') .. (print == '' and '- ' or 'f ') .. times
+          .. now .. ' 1\n' .. ARGV[from + 2] .. print
+        local answer = sub(times, 1, 16) .. ' 1'
+        if ARGV[from + 4] == 'h' then
+          answers[i] = write(answer, KEYS[i + 1], '1 p h' .. value)
+        else
+          answers[i] = write(answer, KEYS[i + 1], '1 p r' .. value, 'PX', keep)
+        end
+      end
+      token = token + STRIDE
+    end
+  end
+end
+
+for i = updates + 1, #KEYS - 1 do
+  answers[i] = answers[i] or alone(acquire, i + 1, 1, 5 * i - 3)
+end
+return answers
