@@ -2,12 +2,13 @@
 
 use sqlx::{MySqlConnection, Row as _};
 
-use super::super::columns::{self, COMPLETED, FREE, IN_PROGRESS, INTERRUPTED};
+use super::super::columns::{self, IN_PROGRESS, INTERRUPTED};
 use super::super::failure::Failure;
-use super::super::{name, rules};
+use super::super::name;
+use super::super::wanted::Wanted;
 use super::MySql;
 use super::text::Text;
-use crate::store::record::{ABANDONED, Effect, TOMBSTONE, millis};
+use crate::store::record::Effect;
 use crate::store::{Lease, Update, Updated};
 
 impl MySql {
@@ -55,15 +56,9 @@ impl MySql {
 }
 
 pub(super) fn write(text: &mut Text, name: &Vec<u8>, lease: &Lease, update: &Update) {
-    let (abandoned, tombstone) = (millis(ABANDONED), millis(TOMBSTONE));
-    let (state, length, keep) = match update {
-        Update::Renew { lease } => (IN_PROGRESS, rules::length(*lease), abandoned),
-        Update::Complete { retention, .. } => (COMPLETED, rules::length(*retention), 0),
-        Update::Release => (FREE, 0, tombstone),
-        Update::Interrupt => (INTERRUPTED, 0, abandoned),
-    };
+    let Wanted { state, length, keep, outcome } = Wanted::of(update);
     text.add("update oncely_records set expires_at = @oncely_now div 1000 + ").value(length);
-    if let Update::Complete { outcome, .. } = update {
+    if let Some(outcome) = outcome {
         text.add(", completed_at = @oncely_now div 1000, outcome_code = ");
         text.value(i64::from(outcome.code())).add(", outcome = ").value(outcome.payload());
     }
