@@ -188,7 +188,7 @@ impl<J: Job> Drop for Turn<J> {
 mod tests {
     use std::time::Duration;
 
-    use tokio::time::timeout;
+    use tokio::time::{sleep, timeout};
 
     use super::*;
 
@@ -240,8 +240,17 @@ mod tests {
         if batch.iter().any(|job| job.1 == 7) {
             std::future::pending::<()>().await;
         }
-        tokio::task::yield_now().await;
+        sleep(Duration::from_millis(20)).await;
         *done.lock() += batch.len();
+    }
+
+    async fn all_done(done: &Mutex<usize>, jobs: usize) {
+        let waited = timeout(Duration::from_secs(20), async {
+            while *done.lock() < jobs {
+                sleep(Duration::from_millis(2)).await;
+            }
+        });
+        assert!(waited.await.is_ok(), "{} of {jobs} jobs are done", *done.lock());
     }
 
     #[tokio::test]
@@ -253,10 +262,7 @@ mod tests {
         for name in ["b", "c", "d", "e"] {
             lane.send(&runtime, job(&[name], 0), Arc::clone(&done), count).await;
         }
-        for _ in 0..100 {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(*done.lock(), 4);
+        all_done(&done, 4).await;
         assert!(!lane.is_idle(&runtime));
     }
 
@@ -267,10 +273,6 @@ mod tests {
         let mut first = Box::pin(lane.send(&runtime, job(&["a"], 0), Arc::clone(&done), count));
         assert!(timeout(Duration::ZERO, first.as_mut()).await.is_err());
         drop(first);
-        for _ in 0..100 {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(*done.lock(), 1);
-        assert!(lane.is_idle(&runtime));
+        all_done(&done, 1).await;
     }
 }
