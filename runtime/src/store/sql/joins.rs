@@ -119,7 +119,7 @@ impl DatabaseId {
         self.persistent
     }
 
-    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
     pub(super) fn identity(self) -> i64 {
         self.identity
     }

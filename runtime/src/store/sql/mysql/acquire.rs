@@ -1,5 +1,7 @@
 //! Taking keys: a look, a claim of what is free, and the takeover of what others left.
 
+use std::collections::HashMap;
+
 use sqlx::mysql::MySqlRow;
 use sqlx::{MySqlConnection, Row as _};
 
@@ -185,7 +187,7 @@ pub(super) fn keep(request: &LeaseRequest) -> Option<i64> {
 /// The records that were found at one moment.
 pub(super) struct Seen {
     pub(super) now: Instant,
-    rows: Vec<MySqlRow>,
+    rows: HashMap<Vec<u8>, MySqlRow>,
 }
 
 impl Seen {
@@ -193,13 +195,12 @@ impl Seen {
         let mut rows = answer.rows.into_iter();
         let clock = rows.next().ok_or_else(|| Failure::Corrupt("there is no time".into()))?;
         let now = Instant { micros: clock.try_get(0)?, floor: clock.try_get(1)? };
-        Ok(Self { now, rows: rows.collect() })
+        let rows = rows.map(|row| Ok((row.try_get(1)?, row))).collect::<Result<_, Failure>>()?;
+        Ok(Self { now, rows })
     }
 
     pub(super) fn record(&self, request: &LeaseRequest) -> Result<Option<Record>, Failure> {
-        let name = name::column(&request.key);
-        let is_its = |row: &&MySqlRow| row.try_get::<&[u8], _>(1).is_ok_and(|key| key == name);
-        self.rows.iter().find(is_its).map(|row| decode(row, 2)).transpose()
+        self.rows.get(&name::column(&request.key)).map(|row| decode(row, 2)).transpose()
     }
 
     /// The first occupied key of a call.

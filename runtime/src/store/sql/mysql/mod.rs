@@ -58,10 +58,11 @@ use crate::store::{
 /// The name of the kind of database.
 const MYSQL: &str = "MySQL";
 
-/// The server's time in microseconds, plus what follows.
+/// The server's time in microseconds, plus what follows. It stands still during a statement, and
+/// knows no summer.
 macro_rules! micros {
     () => {
-        "timestampdiff(microsecond, '1970-01-01', utc_timestamp(6)) + "
+        "unix_timestamp() * 1000000 + microsecond(utc_timestamp(6)) + "
     };
 }
 use micros;

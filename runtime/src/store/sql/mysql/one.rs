@@ -1,6 +1,5 @@
 //! Operations on one key, which the server has prepared: it need not understand their text again.
 
-use sqlx::mysql::MySqlRow;
 use sqlx::{MySqlConnection, Row as _};
 
 use super::super::columns::{self, on_interrupted_code};
@@ -13,24 +12,22 @@ use super::row::decode;
 use super::{MySql, columns, micros, unless_taken};
 use crate::store::{Acquired, Lease, LeaseRequest, Occupant, StoredOutcome, Update};
 
-/// One row, with the time and the record, if there is one.
-const LOOK: &str = concat!(
-    "select ",
-    micros!(),
-    "?, ",
-    columns!(),
-    " from (select 1 as one) as one left join oncely_records on `key` = ?"
-);
+/// The time and the record, if there is one.
+const LOOK: &str =
+    concat!("select ", micros!(), "?, ", columns!(), " from oncely_records where `key` = ?");
 
 /// Writes the record if there is none or one that was given back, and gives the record that is there
 /// then. In a transaction of its own, which reads what is committed, the floor is not locked.
 const CLAIM: &str = concat!(
     "insert into oncely_records (`key`, token, attempt_id, attempt, on_interrupted, fingerprint, \
          expires_at, purge_at, state) \
-     select ?, greatest(now, floor + 32), ?, 1, ?, ?, now div 1000 + ?, now div 1000 + ?, 0 \
-     from (select ",
+     select ?, greatest(",
     micros!(),
-    "? as now, value as floor from oncely_meta where name = 'token_floor') as clock",
+    "?, (select value from oncely_meta where name = 'token_floor') + 32), ?, 1, ?, ?, (",
+    micros!(),
+    "?) div 1000 + ?, (",
+    micros!(),
+    "?) div 1000 + ?, 0 from dual",
     unless_taken!(),
     " returning ",
     micros!(),
@@ -64,9 +61,11 @@ impl MySql {
         let row = sqlx::query(LOOK)
             .bind(self.offset() * 1000)
             .bind(name::column(&request.key))
-            .fetch_one(connection)
+            .fetch_optional(connection)
             .await?;
-        occupant(&row, request)
+        let Some(row) = row else { return Ok(None) };
+        let (now, record) = (row.try_get::<i64, _>(0)?.div_euclid(1000), decode(&row, 1)?);
+        Ok(rules::occupant(Some(&record), request, now))
     }
 
     /// On a connection of ours and a server that says what it wrote.
@@ -75,18 +74,20 @@ impl MySql {
         connection: &mut MySqlConnection,
         request: &LeaseRequest,
     ) -> Result<Claimed, Failure> {
+        let offset = self.offset() * 1000;
         let row = sqlx::query(CLAIM)
             .bind(name::column(&request.key))
+            .bind(offset)
             .bind(request.attempt_id.as_bytes().as_slice())
             .bind(on_interrupted_code(request.on_interrupted))
             .bind(request.fingerprint.map(|print| print.to_bytes().to_vec()))
+            .bind(offset)
             .bind(rules::length(request.lease))
+            .bind(offset)
             .bind(keep(request))
-            .bind(self.offset() * 1000)
-            .bind(self.offset() * 1000)
-            .fetch_optional(connection)
+            .bind(offset)
+            .fetch_one(connection)
             .await?;
-        let row = row.ok_or_else(|| Failure::Corrupt("`token_floor` is missing".to_owned()))?;
         let (now, record) = (row.try_get::<i64, _>(0)?.div_euclid(1000), decode(&row, 1)?);
         if is_taken(request, &record, now) {
             let lease = record.lease(&request.key);
@@ -127,13 +128,4 @@ impl MySql {
             .await?;
         Ok(done.rows_affected() == 1)
     }
-}
-
-fn occupant(row: &MySqlRow, request: &LeaseRequest) -> Result<Option<Occupant>, Failure> {
-    let now = row.try_get::<i64, _>(0)?.div_euclid(1000);
-    let record = match row.try_get::<Option<i64>, _>(1)? {
-        Some(_) => Some(decode(row, 1)?),
-        None => None,
-    };
-    Ok(rules::occupant(record.as_ref(), request, now))
 }

@@ -1,5 +1,8 @@
 //! Renewing, completing and giving back: each write says whose record it is.
 
+use std::collections::HashMap;
+
+use sqlx::mysql::MySqlRow;
 use sqlx::{MySqlConnection, Row as _};
 
 use super::super::columns::{self, IN_PROGRESS, INTERRUPTED};
@@ -32,15 +35,17 @@ impl MySql {
         text.list(&names).add("); ");
         self.end(&mut text, "commit");
         let answer = text.send(connection).await?;
+        let seen: HashMap<&[u8], &MySqlRow> = answer
+            .rows
+            .iter()
+            .map(|row| Ok((row.try_get(1)?, row)))
+            .collect::<Result<_, Failure>>()?;
         let mut answers = vec![Some(Updated::Lost); updates.len()];
         for (&at, changed) in order.iter().zip(answer.changed.iter().skip(before)) {
             let (lease, update) = updates[at];
-            let of_key = |row: &&sqlx::mysql::MySqlRow| {
-                row.try_get::<&[u8], _>(1).is_ok_and(|key| key == names[at])
-            };
             if *changed > 0 {
                 answers[at] = Some(Updated::Applied);
-            } else if let Some(row) = answer.rows.iter().find(of_key)
+            } else if let Some(row) = seen.get(&*names[at])
                 && row.try_get::<i64, _>(0)? == columns::column(lease.token)
             {
                 let state = columns::state_alone(row.try_get::<i8, _>(2)?.into());

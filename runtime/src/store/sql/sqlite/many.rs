@@ -17,7 +17,7 @@ use crate::store::record::{ABANDONED, Record, SPARE_TOKENS, TOMBSTONE, millis};
 use crate::store::{Lease, LeaseRequest, StoredOutcome, Token, Update};
 
 /// From one token to the next.
-const STRIDE: i64 = SPARE_TOKENS.cast_signed() + 1;
+pub(super) const STRIDE: i64 = SPARE_TOKENS.cast_signed() + 1;
 
 /// Whether the record can be understood. One that cannot is for whoever reads it to complain about.
 macro_rules! sound {
@@ -87,7 +87,16 @@ pub(super) async fn claim(
     let Some(last) = last.filter(|last| *last < TOKEN_LIMIT && *last >= many * STRIDE) else {
         return Ok(vec![None; requests.len()]);
     };
-    let first = last - many * STRIDE + 1;
+    claim_under(connection, requests, last - many * STRIDE + 1, now).await
+}
+
+/// [`claim`] under tokens that were drawn, of which `first` is the first.
+pub(super) async fn claim_under(
+    connection: &mut SqliteConnection,
+    requests: &[&LeaseRequest],
+    first: i64,
+    now: i64,
+) -> Result<Vec<Option<Lease>>, Failure> {
     let records = requests.iter().zip((first..).step_by(STRIDE as usize));
     let records: Vec<_> = records
         .map(|(request, token)| {
