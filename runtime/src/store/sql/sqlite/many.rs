@@ -13,6 +13,7 @@ use super::super::columns::{
     COMPLETED, FREE, IN_PROGRESS, INTERRUPTED, TOKEN_LIMIT, column, on_interrupted_code,
 };
 use super::error::Failure;
+use crate::store::clock::Clock;
 use crate::store::record::{ABANDONED, Record, SPARE_TOKENS, TOMBSTONE, millis};
 use crate::store::{Lease, LeaseRequest, StoredOutcome, Token, Update};
 
@@ -34,19 +35,30 @@ macro_rules! sound {
     };
 }
 
+/// Takes a record that was given back and leaves every other one as it is.
+macro_rules! unless_taken {
+    () => {
+        concat!(
+            " on conflict (key) do update set \
+             token = excluded.token, attempt_id = excluded.attempt_id, state = 0, attempt = 1, \
+             on_interrupted = excluded.on_interrupted, fingerprint = excluded.fingerprint, \
+             expires_at = excluded.expires_at, purge_at = excluded.purge_at, \
+             completed_at = null, outcome_code = null, outcome = null \
+             where oncely_records.state = 3 \
+             and oncely_records.token < excluded.token - 31 and ",
+            sound!(),
+            " returning token"
+        )
+    };
+}
+
 /// Writes the record of a key that has none or was given back, and says under which token.
 const CLAIM: &str = concat!(
     "insert into oncely_records \
      (key, token, attempt_id, state, attempt, on_interrupted, fingerprint, expires_at, purge_at) \
-     values (?, ?, ?, 0, 1, ?, ?, ?, ?) \
-     on conflict (key) do update set \
-     token = excluded.token, attempt_id = excluded.attempt_id, state = 0, attempt = 1, \
-     on_interrupted = excluded.on_interrupted, fingerprint = excluded.fingerprint, \
-     expires_at = excluded.expires_at, purge_at = excluded.purge_at, \
-     completed_at = null, outcome_code = null, outcome = null \
-     where oncely_records.state = 3 and oncely_records.token < excluded.token - 31 and ",
-    sound!(),
-    " returning token; "
+     values (?, ?, ?, 0, 1, ?, ?, ?, ?)",
+    unless_taken!(),
+    "; "
 );
 
 /// Writes what an update says, if its token still holds the record.
@@ -56,6 +68,19 @@ const UPDATE: &str = concat!(
      where key = ? and token = ? and state = 0 and ",
     sound!(),
     " returning token; "
+);
+
+/// Draws a token, writes the record of one key as [`CLAIM`] does, and ends the transaction: one message
+/// for the call that comes alone.
+const CLAIM_ALONE: &str = concat!(
+    "update oncely_meta set value = value + 32 where name = 'last_token' \
+         and typeof(value) = 'integer' and value between 0 and 9007199254740959; \
+     insert into oncely_records (key, token, attempt_id, state, attempt, on_interrupted, \
+         fingerprint, expires_at, purge_at) \
+     select ?, value - 31, ?, 0, 1, ?, ?, ?, ? from oncely_meta where changes() = 1 \
+         and name = 'last_token'",
+    unless_taken!(),
+    "; commit"
 );
 
 const DRAW: &str = "update oncely_meta set value = value + ? \
@@ -119,6 +144,34 @@ pub(super) async fn claim_under(
         written.contains(&column(record.token)).then(|| record.lease(&request.key))
     };
     Ok(records.iter().map(lease).collect())
+}
+
+/// Takes a key that has no record or was given back; none if it is not so. In a transaction of its own.
+pub(super) async fn claim_alone(
+    connection: &mut SqliteConnection,
+    request: &LeaseRequest,
+    clock: &Clock,
+) -> Result<Option<Lease>, Failure> {
+    sqlx::raw_sql("begin immediate").execute(&mut *connection).await?;
+    // The lease starts when the lock is held, and its token is not known yet.
+    let record = Record::taken(request, Token::new(0), 1, request.fingerprint, clock.now());
+    let claim = sqlx::query_scalar(CLAIM_ALONE)
+        .bind(request.key.as_str().as_bytes())
+        .bind(record.attempt_id.as_bytes().as_slice())
+        .bind(on_interrupted_code(record.on_interrupted))
+        .bind(record.fingerprint.map(|fingerprint| fingerprint.to_bytes().to_vec()))
+        .bind(record.expires_at)
+        .bind(record.purge_at());
+    let tokens: Vec<i64> = match claim.fetch_all(&mut *connection).await {
+        Ok(tokens) => tokens,
+        Err(error) => {
+            // Where that fails, the transaction is over, or the connection is.
+            let _ = sqlx::raw_sql("rollback").execute(connection).await;
+            return Err(error.into());
+        }
+    };
+    let token = tokens.first().map(|token| Token::new(token.unsigned_abs()));
+    Ok(token.map(|token| Lease::new(request.key.clone(), token, record.attempt)))
 }
 
 /// Which of the updates were applied, in their order. As [`claim`], or, for a single one, in a

@@ -233,6 +233,12 @@ async fn transact(
     {
         return Ok(vec![Done::Updated(vec![Updated::Applied])]);
     }
+    if let [job] = jobs
+        && let Some(request) = job.as_request()
+        && let Some(lease) = many::claim_alone(connection, request, clock).await?
+    {
+        return Ok(vec![Done::Acquired(Acquired::Leases(vec![lease]))]);
+    }
     let mut transaction = connection.begin_with("begin immediate").await?;
     // Read after the lock is held: however long that took, the leases start now.
     let now = clock.now();
