@@ -11,6 +11,7 @@ mod crowds;
 mod faults;
 mod locks;
 mod refusals;
+mod statements;
 mod sweep;
 
 use oncely::Error;

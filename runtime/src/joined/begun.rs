@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::future::Future;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -14,7 +13,9 @@ use super::{Claimed, Joined, join};
 use crate::idempotency::{Outcome, Outcomes, Plan};
 use crate::lease::Leases;
 use crate::model::{Error, ErrorKind, Failure, Key, RecordState, Token};
-use crate::store::sql::{Begins, Claim, DatabaseId, Purpose, SqlTransaction as _, Uncommitted};
+use crate::store::sql::{
+    Begins, Carried, Claim, DatabaseId, Purpose, SqlTransaction as _, Uncommitted,
+};
 use crate::store::{LeaseRequest, StoreError};
 
 /// How often a transaction is begun again that met another one before the body ran.
@@ -69,9 +70,8 @@ pub(crate) async fn begin<P: Begins, T, E>(
     let mut tries = 0;
     loop {
         tries += 1;
-        let begun = on_a_task(pool.clone().begin()).await;
-        let begun = begun.and_then(|begun| begun.map_err(Error::from));
-        let mut transaction = begun.map_err(|error| error.about(&plan.key))?;
+        let begun = Carried::new(runtime()?, pool.clone().begin()).await;
+        let mut transaction = begun.map_err(|error| Error::from(error).about(&plan.key))?;
         match join(leases, plan, outcomes, transaction.joins()).await {
             Ok(Joined::Runs(claimed)) => {
                 let (pool, request) = (pool.clone(), own.request.clone());
@@ -89,7 +89,7 @@ pub(crate) async fn begin<P: Begins, T, E>(
                 return Ok(Joined::Answers(answer));
             }
             Err(failure) => {
-                let _ = on_a_task(P::rollback(transaction)).await;
+                Carried::new(runtime()?, P::rollback(transaction)).await;
                 match failure {
                     Failure::Oncely(error)
                         if error.kind() == ErrorKind::Conflict && tries < TRIES => {}
@@ -117,15 +117,13 @@ impl<P: Begins> Begun<P> {
     ) -> Result<Outcome<T>, Failure<E>> {
         let (written, keeps) = self.claimed.end(outcomes, self.transaction.joins(), ended).await;
         if !keeps {
-            let _ = on_a_task(P::rollback(self.transaction)).await;
+            Carried::new(runtime()?, P::rollback(self.transaction)).await;
             return written;
         }
         let Self { pool, transaction, claimed, request, .. } = self;
         let work = commit::<P>(pool, transaction, claimed, request);
-        match on_a_task(work).await.and_then(|committed| committed) {
-            Ok(()) => written,
-            Err(error) => Err(error.into()),
-        }
+        Carried::new(runtime()?, work).await?;
+        written
     }
 }
 
@@ -197,17 +195,12 @@ fn busy(request: &LeaseRequest) -> crate::store::Occupant {
     crate::store::Occupant::new(request.key.clone(), Token::new(0), None, state)
 }
 
-/// Runs to its end whoever waits for it: a connection that is dropped half-way through the beginning
-/// of a transaction would go back to its pool with one.
-async fn on_a_task<T: Send + 'static>(
-    work: impl Future<Output = T> + Send + 'static,
-) -> Result<T, Error> {
-    let runtime = Handle::try_current().map_err(|error| {
+/// Where work goes on that nobody waits for any more: a connection that is dropped half-way through the
+/// beginning of a transaction would go back to its pool with one.
+fn runtime() -> Result<Handle, Error> {
+    Handle::try_current().map_err(|error| {
         let message = "oncely runs on tokio: call this from within a tokio runtime";
         Error::new(ErrorKind::InvalidConfiguration, message).with_source(error)
-    })?;
-    runtime.spawn(work).await.map_err(|_| {
-        Error::new(ErrorKind::ShuttingDown, "the runtime shut down while the call ran")
     })
 }
 

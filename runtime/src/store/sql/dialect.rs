@@ -50,6 +50,7 @@ pub(super) trait Dialect: fmt::Debug + Send + Sync + 'static {
         connection: &mut Connection<Self>,
         updates: &[&(Lease, Update)],
         weight: Weight,
+        patience: Patience,
     ) -> impl Future<Output = Result<Vec<Option<Updated>>, Failure>> + Send;
 
     /// Deletes a batch of old records, and says how many.
@@ -74,6 +75,15 @@ pub(super) enum Weight {
     Heavy,
     /// Locks taken and given back, whose holders are told.
     Light,
+}
+
+/// How long to wait for a row that somebody else writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Others wait behind it.
+    Short,
+    /// Nobody does.
+    Long,
 }
 
 /// What came of a claim.

@@ -10,8 +10,9 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::dialect::{Claimed, Dialect, Weight};
+use super::dialect::{Claimed, Dialect, Patience, Weight};
 use super::failure::{Failure, Meaning};
+use super::forecast::Forecast;
 use super::jobs::{Change, Take};
 use super::lane::Lane;
 use super::schedule::Schedule;
@@ -39,6 +40,7 @@ pub(super) struct Engine<D: Dialect> {
     claims: [Arc<Lane<Take>>; 2],
     updates: [Arc<Lane<Change>>; 2],
     schedule: Mutex<Schedule>,
+    forecast: Forecast,
 }
 
 impl<D: Dialect> Engine<D> {
@@ -51,6 +53,7 @@ impl<D: Dialect> Engine<D> {
             claims: Default::default(),
             updates: Default::default(),
             schedule: Mutex::new(Schedule::new()),
+            forecast: Forecast::default(),
         })
     }
 
@@ -70,19 +73,25 @@ impl<D: Dialect> Engine<D> {
             return Ok(Acquired::Leases(Vec::new()));
         }
         let runtime = runtime()?;
-        let lane = &self.claims[Weight::of_requests(requests) as usize];
+        let weight = Weight::of_requests(requests);
+        let lane = &self.claims[weight as usize];
         self.bounded(async {
-            // A call may have an outcome, and to look for it is cheaper than to claim; a lock has
-            // none, and who comes alone for it sends one statement. Where there is a crowd, nobody
-            // who is turned away waits for others' claims to come to the disk.
-            let may_replay = Weight::of_requests(requests) == Weight::Heavy;
-            if (D::LOOKS_FIRST || may_replay || !lane.is_idle(&runtime))
-                && let Some(met) = self.ask(&runtime, &self.looks, requests, Self::look).await?
-            {
-                return Ok(met);
+            // To look is cheaper than to claim, and disturbs nobody: worth its while as long as calls
+            // find something. Who comes alone for a lock sends one statement.
+            let may_look = D::LOOKS_FIRST || weight == Weight::Heavy || !lane.is_idle(&runtime);
+            if may_look && self.forecast.finds() {
+                let met = self.ask(&runtime, &self.looks, requests, Self::look).await?;
+                self.forecast.found(met.is_some());
+                if let Some(met) = met {
+                    return Ok(met);
+                }
             }
             let claimed = self.ask(&runtime, lane, requests, Self::claim).await?;
-            claimed.ok_or(Failure::TooLate)
+            let claimed = claimed.ok_or(Failure::TooLate)?;
+            if matches!(claimed, Acquired::Occupied(_)) {
+                self.forecast.found(true);
+            }
+            Ok(claimed)
         })
         .await
     }
@@ -104,7 +113,7 @@ impl<D: Dialect> Engine<D> {
                 let lane = &self.updates[Weight::of_updates(&sent) as usize];
                 let (reply, answer) = oneshot::channel();
                 let job = Change { updates: sent, reply };
-                lane.send(&runtime, job, Arc::clone(self), Self::apply);
+                lane.send(&runtime, job, Arc::clone(self), Self::apply).await;
                 for (at, updated) in round.into_iter().zip(heard(answer.await)?) {
                     answers[at] = updated;
                 }
@@ -134,7 +143,7 @@ impl<D: Dialect> Engine<D> {
     {
         let (reply, answer) = oneshot::channel();
         let job = Take { requests: requests.to_vec(), reply };
-        lane.send(runtime, job, Arc::clone(self), run);
+        lane.send(runtime, job, Arc::clone(self), run).await;
         heard(answer.await)
     }
 
@@ -212,7 +221,7 @@ impl<D: Dialect> Engine<D> {
 
     async fn apply(self: Arc<Self>, jobs: Vec<Change>) {
         self.count(jobs.len());
-        match self.apply_together(&jobs).await {
+        match self.apply_together(&jobs, Patience::Short).await {
             Ok(mut answers) => {
                 for job in jobs {
                     let rest = answers.split_off(job.updates.len().min(answers.len()));
@@ -223,7 +232,8 @@ impl<D: Dialect> Engine<D> {
                 for job in jobs {
                     let engine = Arc::clone(&self);
                     tokio::spawn(async move {
-                        let answer = engine.apply_together(std::slice::from_ref(&job)).await;
+                        let job_alone = std::slice::from_ref(&job);
+                        let answer = engine.apply_together(job_alone, Patience::Long).await;
                         let _ = job.reply.send(match answer {
                             Err(failure) if failure.meaning() == Meaning::Raced => {
                                 Ok(vec![None; job.updates.len()])
@@ -243,10 +253,14 @@ impl<D: Dialect> Engine<D> {
         self.purge_if_due();
     }
 
-    async fn apply_together(&self, jobs: &[Change]) -> Result<Vec<Option<Updated>>, Failure> {
+    async fn apply_together(
+        &self,
+        jobs: &[Change],
+        patience: Patience,
+    ) -> Result<Vec<Option<Updated>>, Failure> {
         let updates: Vec<_> = jobs.iter().flat_map(|job| &job.updates).collect();
         let weight = Weight::of_updates(updates.iter().copied());
-        on_a_seat!(self.seats, seat => self.dialect.apply(&mut seat, &updates, weight))
+        on_a_seat!(self.seats, seat => self.dialect.apply(&mut seat, &updates, weight, patience))
     }
 
     fn count(&self, writes: usize) {

@@ -94,12 +94,24 @@ pub struct DatabaseId {
     identity: i64,
     /// Whether its connections remember statements.
     persistent: bool,
+    /// Whether an insert can give what is there after it.
+    returns: bool,
 }
 
 impl DatabaseId {
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
     pub(super) fn new(dialect: &'static str, identity: i64, persistent: bool) -> Self {
-        Self { dialect, identity, persistent }
+        Self { dialect, identity, persistent, returns: false }
+    }
+
+    #[cfg(feature = "mysql")]
+    pub(super) fn returning(self, returns: bool) -> Self {
+        Self { returns, ..self }
+    }
+
+    #[cfg(feature = "mysql")]
+    pub(super) fn returns(self) -> bool {
+        self.returns
     }
 
     #[cfg(feature = "postgres")]
@@ -107,7 +119,7 @@ impl DatabaseId {
         self.persistent
     }
 
-    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
     pub(super) fn identity(self) -> i64 {
         self.identity
     }

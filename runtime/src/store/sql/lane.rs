@@ -1,4 +1,4 @@
-//! Group commit: while one batch is on its way to the database, the next gathers.
+//! Group commit: while batches are on their way to the database, the next gathers.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -6,12 +6,15 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::runtime::{Handle, Id};
 
+use super::carried::Carried;
 use crate::store::Key;
 
 /// How many jobs go into one batch at most.
 const MOST_JOBS: usize = 128;
 /// How many bytes of outcomes go into one batch at most, so that no database refuses its size.
 const MOST_BYTES: usize = 1 << 20;
+/// How many tasks do batches at the same time: one writes while the other waits for the disk.
+const RUNNERS: usize = 2;
 
 /// One line of jobs, for each runtime that uses it: a connection stands still where its runtime
 /// does, and nobody of another runtime shall wait for it.
@@ -20,10 +23,14 @@ pub(super) struct Lane<J> {
     queues: Mutex<HashMap<Id, Queue<J>>>,
 }
 
-/// The jobs that wait while a batch is on its way. There is a queue as long as there is one.
+/// What is on its way, and the jobs that wait. There is a queue as long as anything is on its way.
 #[derive(Debug)]
 struct Queue<J> {
     waiting: VecDeque<J>,
+    /// Whether a caller does its own job. Nobody waits for it: it goes on only as long as it is
+    /// polled, and whoever polls it may be waiting for one of us.
+    alone: bool,
+    runners: usize,
 }
 
 /// What can go into a batch.
@@ -42,46 +49,85 @@ impl<J> Default for Lane<J> {
 }
 
 impl<J: Job> Lane<J> {
-    /// Whether a job would be sent at once.
+    /// Whether a job would be sent at once, and alone.
     pub(super) fn is_idle(&self, runtime: &Handle) -> bool {
         !self.queues.lock().contains_key(&runtime.id())
     }
 
-    /// Sends `job` at once, or with the next batch if one is on its way. `run` does a batch, on a
-    /// task that nobody's dropped future stops.
-    pub(super) fn send<S, R, F>(self: &Arc<Self>, runtime: &Handle, job: J, on: S, run: R)
+    /// Sees to it that `run` does `job`: here and now if nothing else is on its way, which spares the
+    /// way to another task and back; else on a task, with whatever gathers until one is free.
+    ///
+    /// # Cancel safety
+    /// Dropped, it goes on on a task.
+    pub(super) async fn send<S, R, F>(self: &Arc<Self>, runtime: &Handle, job: J, on: S, run: R)
     where
         S: Clone + Send + 'static,
-        R: Fn(S, Vec<J>) -> F + Send + 'static,
+        R: Fn(S, Vec<J>) -> F + Copy + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        let mut queues = self.queues.lock();
-        if let Some(queue) = queues.get_mut(&runtime.id()) {
-            queue.waiting.push_back(job);
-            return;
-        }
-        queues.insert(runtime.id(), Queue { waiting: VecDeque::new() });
-        drop(queues);
-        let mut turn = Turn { lane: Arc::clone(self), runtime: runtime.id(), over: false };
-        runtime.spawn(async move {
-            let mut batch = vec![job];
-            while !batch.is_empty() {
-                run(on.clone(), batch).await;
-                batch = turn.next();
+        let Some((job, role)) = self.enter(runtime.id(), job) else { return };
+        let mut turn = Turn { lane: Arc::clone(self), runtime: runtime.id(), role, over: false };
+        match role {
+            Role::Alone => {
+                let batch = run(on.clone(), vec![job]);
+                let work = async move {
+                    batch.await;
+                    drop(turn);
+                };
+                Carried::new(runtime.clone(), work).await;
             }
-        });
+            Role::Runner => drop(runtime.spawn(async move {
+                let mut batch = vec![job];
+                while !batch.is_empty() {
+                    run(on.clone(), batch).await;
+                    batch = turn.next();
+                }
+            })),
+        }
     }
 
-    /// As many waiting jobs as go together; none, and the queue is gone.
+    /// The job again and who does it; none if it waits for a runner.
+    fn enter(&self, runtime: Id, job: J) -> Option<(J, Role)> {
+        let mut queues = self.queues.lock();
+        let Some(queue) = queues.get_mut(&runtime) else {
+            queues.insert(runtime, Queue { waiting: VecDeque::new(), alone: true, runners: 0 });
+            return Some((job, Role::Alone));
+        };
+        if queue.runners < RUNNERS {
+            queue.runners += 1;
+            return Some((job, Role::Runner));
+        }
+        queue.waiting.push_back(job);
+        None
+    }
+
+    /// As many waiting jobs as go together; none, and the runner has left.
     fn next(&self, runtime: Id) -> Vec<J> {
         let mut queues = self.queues.lock();
         let Some(queue) = queues.get_mut(&runtime) else { return Vec::new() };
         let batch = gather(&mut queue.waiting);
         if batch.is_empty() {
-            queues.remove(&runtime);
+            leave(&mut queues, runtime, Role::Runner);
         }
         batch
     }
+}
+
+/// Somebody is done. Gives the jobs that nobody is left for: none, unless a runner was stopped.
+fn leave<J>(queues: &mut HashMap<Id, Queue<J>>, runtime: Id, role: Role) -> VecDeque<J> {
+    let Some(queue) = queues.get_mut(&runtime) else { return VecDeque::new() };
+    match role {
+        Role::Alone => queue.alone = false,
+        Role::Runner => queue.runners = queue.runners.saturating_sub(1),
+    }
+    if queue.runners > 0 {
+        return VecDeque::new();
+    }
+    let forgotten = std::mem::take(&mut queue.waiting);
+    if !queue.alone {
+        queues.remove(&runtime);
+    }
+    forgotten
 }
 
 /// Takes from the front what goes together, and leaves the rest in its order.
@@ -104,12 +150,20 @@ fn gather<J: Job>(waiting: &mut VecDeque<J>) -> Vec<J> {
     batch
 }
 
-/// The turn of the task that does the batches. If it ends with its runtime, those who wait are told
-/// by the drop of their jobs.
+/// Who does a batch.
+#[derive(Clone, Copy, Debug)]
+enum Role {
+    Alone,
+    Runner,
+}
+
+/// The turn of whoever does batches. If a runner is stopped, by the end of its runtime, those who wait
+/// are told by the drop of their jobs.
 struct Turn<J: Job> {
     lane: Arc<Lane<J>>,
     runtime: Id,
-    /// The queue is gone, and the next one is another task's.
+    role: Role,
+    /// The runner has left already.
     over: bool,
 }
 
@@ -124,7 +178,7 @@ impl<J: Job> Turn<J> {
 impl<J: Job> Drop for Turn<J> {
     fn drop(&mut self) {
         if !self.over {
-            let forgotten = self.lane.queues.lock().remove(&self.runtime);
+            let forgotten = leave(&mut self.lane.queues.lock(), self.runtime, self.role);
             drop(forgotten);
         }
     }
@@ -132,6 +186,10 @@ impl<J: Job> Drop for Turn<J> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::time::{sleep, timeout};
+
     use super::*;
 
     #[derive(Debug, PartialEq)]
@@ -175,5 +233,46 @@ mod tests {
         assert_eq!(names(&gather(&mut waiting)), ["a"]);
         assert_eq!(names(&gather(&mut waiting)), ["b", "d"]);
         assert_eq!(names(&gather(&mut waiting)), ["c"]);
+    }
+
+    /// Counts the jobs that are done; one that weighs seven never is.
+    async fn count(done: Arc<Mutex<usize>>, batch: Vec<Sized>) {
+        if batch.iter().any(|job| job.1 == 7) {
+            std::future::pending::<()>().await;
+        }
+        sleep(Duration::from_millis(20)).await;
+        *done.lock() += batch.len();
+    }
+
+    async fn all_done(done: &Mutex<usize>, jobs: usize) {
+        let waited = timeout(Duration::from_secs(20), async {
+            while *done.lock() < jobs {
+                sleep(Duration::from_millis(2)).await;
+            }
+        });
+        assert!(waited.await.is_ok(), "{} of {jobs} jobs are done", *done.lock());
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_caller_who_is_not_polled() {
+        let (lane, runtime) = (Arc::new(Lane::default()), Handle::current());
+        let done = Arc::new(Mutex::new(0));
+        let mut first = Box::pin(lane.send(&runtime, job(&["a"], 7), Arc::clone(&done), count));
+        assert!(timeout(Duration::ZERO, first.as_mut()).await.is_err());
+        for name in ["b", "c", "d", "e"] {
+            lane.send(&runtime, job(&[name], 0), Arc::clone(&done), count).await;
+        }
+        all_done(&done, 4).await;
+        assert!(!lane.is_idle(&runtime));
+    }
+
+    #[tokio::test]
+    async fn a_caller_who_is_dropped_has_their_job_done() {
+        let (lane, runtime) = (Arc::new(Lane::default()), Handle::current());
+        let done = Arc::new(Mutex::new(0));
+        let mut first = Box::pin(lane.send(&runtime, job(&["a"], 0), Arc::clone(&done), count));
+        assert!(timeout(Duration::ZERO, first.as_mut()).await.is_err());
+        drop(first);
+        all_done(&done, 1).await;
     }
 }

@@ -1,6 +1,7 @@
 //! Stores in SQL databases.
 
 mod begins;
+mod carried;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod columns;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
@@ -13,6 +14,8 @@ mod engine;
     allow(dead_code, reason = "an SQLite file meets fewer failures")
 )]
 mod failure;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod forecast;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod jobs;
 mod joins;
@@ -33,10 +36,13 @@ mod seats;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod tables;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod wanted;
 
 pub use self::begins::Begins;
 #[doc(hidden)]
 pub use self::begins::{HasPool, Uncommitted};
+pub(crate) use self::carried::Carried;
 #[doc(hidden)]
 pub use self::joins::{Claim, Joins, Purpose};
 pub use self::joins::{DatabaseId, SqlTransaction};

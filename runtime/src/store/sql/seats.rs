@@ -11,24 +11,33 @@ use tokio::runtime::{Handle, Id};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::failure::Failure;
+use crate::store::BoxFuture;
 
 /// How many connections of its own a store has at most.
 const MOST: usize = 8;
+/// How many of somebody's pool it holds at most.
+const MOST_OF_A_POOL: usize = 6;
 
 type Options<DB> = <<DB as Database>::Connection as Connection>::Options;
+
+/// Tells a new connection how to go about our statements.
+pub(super) type Greet<DB> =
+    for<'c> fn(&'c mut <DB as Database>::Connection) -> BoxFuture<'c, Result<(), sqlx::Error>>;
 
 /// Where a store takes its connections from.
 pub(super) enum Seats<DB: Database> {
     /// They are opened one by one when they are needed, and stay.
     Own(Arc<Own<DB>>),
-    /// Somebody's pool, whose settings and limits are theirs.
-    Pool(Pool<DB>),
+    /// Somebody's pool, whose settings are theirs, and which others need as well.
+    Pool(Pool<DB>, Arc<Semaphore>),
 }
 
 /// A plain connection is bound to the runtime that opened it and to no other, and needs no message
 /// to find out whether it is still good.
 pub(super) struct Own<DB: Database> {
     options: Options<DB>,
+    /// What a new connection is told.
+    greet: Option<Greet<DB>>,
     idle: Mutex<Vec<(Id, DB::Connection)>>,
     permits: Arc<Semaphore>,
 }
@@ -58,26 +67,35 @@ pub(super) enum Seat<DB: Database> {
         used: bool,
         _permit: OwnedSemaphorePermit,
     },
-    Pool(PoolConnection<DB>),
+    Pool {
+        connection: PoolConnection<DB>,
+        _permit: OwnedSemaphorePermit,
+    },
 }
 
 impl<DB: Database> Seats<DB> {
-    pub(super) fn own(options: Options<DB>) -> Self {
+    pub(super) fn own(options: Options<DB>, greet: Option<Greet<DB>>) -> Self {
         let permits = Arc::new(Semaphore::new(MOST));
-        Self::Own(Arc::new(Own { options, idle: Mutex::default(), permits }))
+        Self::Own(Arc::new(Own { options, greet, idle: Mutex::default(), permits }))
+    }
+
+    pub(super) fn pool(pool: Pool<DB>) -> Self {
+        Self::Pool(pool, Arc::new(Semaphore::new(MOST_OF_A_POOL)))
     }
 
     /// A connection that nobody else uses.
     pub(super) async fn take(&self) -> Result<Seat<DB>, Failure> {
         let own = match self {
-            Self::Pool(pool) => return Ok(Seat::Pool(pool.acquire().await?)),
+            Self::Pool(pool, permits) => {
+                let permit = permit(permits).await?;
+                return Ok(Seat::Pool { connection: pool.acquire().await?, _permit: permit });
+            }
             Self::Own(own) => own,
         };
-        let permit = Arc::clone(&own.permits).acquire_owned().await;
-        let permit = permit.map_err(|_| Failure::TooLate)?;
+        let permit = permit(&own.permits).await?;
         let (connection, used) = match own.take_idle() {
             Some(idle) => (idle, true),
-            None => (own.options.connect().await?, false),
+            None => (own.open().await?, false),
         };
         Ok(Seat::Own { connection, seats: Arc::clone(own), used, _permit: permit })
     }
@@ -103,7 +121,19 @@ impl<DB: Database> Seats<DB> {
     }
 }
 
+async fn permit(permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Failure> {
+    Arc::clone(permits).acquire_owned().await.map_err(|_| Failure::TooLate)
+}
+
 impl<DB: Database> Own<DB> {
+    async fn open(&self) -> Result<DB::Connection, Failure> {
+        let mut connection = self.options.connect().await?;
+        if let Some(greet) = self.greet {
+            greet(&mut connection).await?;
+        }
+        Ok(connection)
+    }
+
     /// A connection of this runtime. Those of runtimes that ended are of no use; they go when there
     /// are too many.
     fn take_idle(&self) -> Option<DB::Connection> {
@@ -134,7 +164,7 @@ impl<DB: Database> Seat<DB> {
             Self::Own { connection, seats, .. } if usable => seats.put_idle(connection),
             Self::Own { .. } => {}
             // The pool looks for itself whether it is.
-            Self::Pool(_) => {}
+            Self::Pool { .. } => {}
         }
     }
 }
@@ -145,7 +175,7 @@ impl<DB: Database> Deref for Seat<DB> {
     fn deref(&self) -> &DB::Connection {
         match self {
             Self::Own { connection, .. } => connection,
-            Self::Pool(connection) => connection,
+            Self::Pool { connection, .. } => connection,
         }
     }
 }
@@ -154,7 +184,7 @@ impl<DB: Database> DerefMut for Seat<DB> {
     fn deref_mut(&mut self) -> &mut DB::Connection {
         match self {
             Self::Own { connection, .. } => connection,
-            Self::Pool(connection) => connection,
+            Self::Pool { connection, .. } => connection,
         }
     }
 }
@@ -163,7 +193,7 @@ impl<DB: Database> fmt::Debug for Seats<DB> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Own(_) => "Own",
-            Self::Pool(_) => "Pool",
+            Self::Pool(..) => "Pool",
         })
     }
 }

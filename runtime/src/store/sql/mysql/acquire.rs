@@ -1,5 +1,7 @@
 //! Taking keys: a look, a claim of what is free, and the takeover of what others left.
 
+use std::collections::HashMap;
+
 use sqlx::mysql::MySqlRow;
 use sqlx::{MySqlConnection, Row as _};
 
@@ -8,15 +10,15 @@ use super::super::dialect::Claimed;
 use super::super::failure::Failure;
 use super::super::name;
 use super::super::rules::{self, Instant};
-use super::MySql;
-use super::row::{COLUMNS, decode};
+use super::row::{columns, decode};
 use super::text::{Answer, Text};
+use super::{MySql, micros};
 use crate::store::record::{ABANDONED, Record, State, TOMBSTONE, millis};
 use crate::store::{Acquired, LeaseRequest, Occupant, OnInterrupted};
 
 /// Reads the highest token of what was deleted.
 pub(super) const FLOOR: &str =
-    "set @oncely_floor = (select value from oncely_meta where name = 'token_floor'); ";
+    "@oncely_floor = (select value from oncely_meta where name = 'token_floor')";
 
 /// The columns of a [`new_record`].
 pub(super) const WRITTEN: &str = "`key`, token, attempt_id, attempt, on_interrupted, fingerprint, \
@@ -24,15 +26,20 @@ pub(super) const WRITTEN: &str = "`key`, token, attempt_id, attempt, on_interrup
 
 /// Takes a record that was given back, and leaves every other one as it is. The state comes last: the
 /// other columns ask for what it was.
-pub(super) const UNLESS_TAKEN: &str = " on duplicate key update \
-     token = if(state = 3, greatest(values(token), token + 32), token), \
-     attempt_id = if(state = 3, values(attempt_id), attempt_id), \
-     attempt = if(state = 3, 1, attempt), \
-     on_interrupted = if(state = 3, values(on_interrupted), on_interrupted), \
-     fingerprint = if(state = 3, values(fingerprint), fingerprint), \
-     expires_at = if(state = 3, values(expires_at), expires_at), \
-     purge_at = if(state = 3, values(purge_at), purge_at), \
-     state = if(state = 3, values(state), state); ";
+macro_rules! unless_taken {
+    () => {
+        " on duplicate key update \
+             token = if(state = 3, greatest(values(token), token + 32), token), \
+             attempt_id = if(state = 3, values(attempt_id), attempt_id), \
+             attempt = if(state = 3, 1, attempt), \
+             on_interrupted = if(state = 3, values(on_interrupted), on_interrupted), \
+             fingerprint = if(state = 3, values(fingerprint), fingerprint), \
+             expires_at = if(state = 3, values(expires_at), expires_at), \
+             purge_at = if(state = 3, values(purge_at), purge_at), \
+             state = if(state = 3, values(state), state)"
+    };
+}
+pub(super) use unless_taken;
 
 /// The values of a record that was not there.
 pub(super) fn new_record(text: &mut Text, request: &LeaseRequest, state: i64) {
@@ -50,11 +57,11 @@ pub(super) fn new_record(text: &mut Text, request: &LeaseRequest, state: i64) {
 impl MySql {
     /// One row for each record that is there, after one with the time.
     fn ask(&self, text: &mut Text, names: &[Vec<u8>]) {
-        text.add("select ").add(super::MICROS).value(self.offset() * 1000);
+        text.add("select ").add(micros!()).value(self.offset() * 1000);
         text.add(
             ", (select value from oncely_meta where name = 'token_floor'); select token, `key`, ",
         );
-        text.add(COLUMNS).add(" from oncely_records where `key` in (").list(names).add(")");
+        text.add(columns!()).add(" from oncely_records where `key` in (").list(names).add(")");
     }
 
     pub(super) async fn look_at(
@@ -81,14 +88,18 @@ impl MySql {
         requests.sort_by_cached_key(|request| name::column(&request.key));
         let mut text = Text::default();
         self.begin(&mut text);
-        text.add(FLOOR).add("insert into oncely_records (").add(WRITTEN).add(") values ");
+        text.add("set ")
+            .add(FLOOR)
+            .add("; insert into oncely_records (")
+            .add(WRITTEN)
+            .add(") values ");
         for (at, request) in requests.iter().enumerate() {
             text.add(if at > 0 { ", (" } else { "(" });
             new_record(&mut text, request, IN_PROGRESS);
             text.add(")");
         }
-        text.add(UNLESS_TAKEN);
-        text.add("select @oncely_now, @oncely_floor; select token, `key`, ").add(COLUMNS);
+        text.add(unless_taken!()).add("; ");
+        text.add("select @oncely_now, @oncely_floor; select token, `key`, ").add(columns!());
         text.add(" from oncely_records where `key` in (");
         text.list(&names(requests.iter().copied())).add("); ");
         // Who takes several keys must be able to give them up together.
@@ -164,7 +175,7 @@ fn names<'a>(requests: impl IntoIterator<Item = &'a LeaseRequest>) -> Vec<Vec<u8
 }
 
 /// How long after now the record of a request that is never heard of again is deleted.
-fn keep(request: &LeaseRequest) -> Option<i64> {
+pub(super) fn keep(request: &LeaseRequest) -> Option<i64> {
     match request.on_interrupted {
         OnInterrupted::Rerun => {
             Some(rules::length(request.lease).saturating_add(millis(ABANDONED)))
@@ -176,7 +187,7 @@ fn keep(request: &LeaseRequest) -> Option<i64> {
 /// The records that were found at one moment.
 pub(super) struct Seen {
     pub(super) now: Instant,
-    rows: Vec<MySqlRow>,
+    rows: HashMap<Vec<u8>, MySqlRow>,
 }
 
 impl Seen {
@@ -184,13 +195,12 @@ impl Seen {
         let mut rows = answer.rows.into_iter();
         let clock = rows.next().ok_or_else(|| Failure::Corrupt("there is no time".into()))?;
         let now = Instant { micros: clock.try_get(0)?, floor: clock.try_get(1)? };
-        Ok(Self { now, rows: rows.collect() })
+        let rows = rows.map(|row| Ok((row.try_get(1)?, row))).collect::<Result<_, Failure>>()?;
+        Ok(Self { now, rows })
     }
 
     pub(super) fn record(&self, request: &LeaseRequest) -> Result<Option<Record>, Failure> {
-        let name = name::column(&request.key);
-        let is_its = |row: &&MySqlRow| row.try_get::<&[u8], _>(1).is_ok_and(|key| key == name);
-        self.rows.iter().find(is_its).map(|row| decode(row, 2)).transpose()
+        self.rows.get(&name::column(&request.key)).map(|row| decode(row, 2)).transpose()
     }
 
     /// The first occupied key of a call.
@@ -204,19 +214,11 @@ impl Seen {
         Ok(None)
     }
 
-    /// Whether the record is the one that this request has just written. One of an earlier copy of
-    /// the request may end sooner than this one asks for.
-    fn is_taken(&self, request: &LeaseRequest, record: &Record) -> bool {
-        matches!(record.state, State::InProgress)
-            && record.attempt_id == request.attempt_id
-            && record.expires_at >= self.now.now().saturating_add(rules::length(request.lease))
-    }
-
     fn claimed(&self, requests: &[LeaseRequest]) -> Result<Claimed, Failure> {
         let mut leases = Vec::with_capacity(requests.len());
         for request in requests {
             if let Some(record) = self.record(request)?
-                && self.is_taken(request, &record)
+                && is_taken(request, &record, self.now.now())
             {
                 leases.push(record.lease(&request.key));
             }
@@ -234,9 +236,17 @@ impl Seen {
     fn is_torn(&self, requests: &[LeaseRequest]) -> bool {
         let is_taken = |request: &&LeaseRequest| {
             let record = self.record(request).ok().flatten();
-            record.is_some_and(|record| self.is_taken(request, &record))
+            record.is_some_and(|record| is_taken(request, &record, self.now.now()))
         };
         let taken = requests.iter().filter(is_taken).count();
         taken != 0 && taken != requests.len()
     }
+}
+
+/// Whether the record is the one that this request has just written. One of an earlier copy of the
+/// request may end sooner than this one asks for.
+pub(super) fn is_taken(request: &LeaseRequest, record: &Record, now: i64) -> bool {
+    matches!(record.state, State::InProgress)
+        && record.attempt_id == request.attempt_id
+        && record.expires_at >= now.saturating_add(rules::length(request.lease))
 }

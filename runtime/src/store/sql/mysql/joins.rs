@@ -7,69 +7,109 @@ use sqlx::{Executor as _, MySqlConnection, Row as _};
 use super::super::columns::{FREE, IN_PROGRESS};
 use super::super::failure::{Failure, Meaning};
 use super::super::joins::{Claim, DatabaseId, Joins, Purpose, RESTORE, SAVE};
+use super::super::rules::Instant;
 use super::super::{name, rules};
-use super::acquire::{FLOOR, Seen, UNLESS_TAKEN, WRITTEN, new_record, write};
-use super::row::COLUMNS;
+use super::acquire::{FLOOR, Seen, WRITTEN, new_record, unless_taken, write};
+use super::row::{columns, decode};
 use super::text::Text;
-use super::{MICROS, MYSQL, update};
+use super::{MYSQL, MySql, micros};
 use crate::store::record::{Record, State};
 use crate::store::{BoxFuture, Lease, LeaseRequest, StoreError, StoredOutcome, Update, Updated};
 
 /// Takes the key if it is free, in one message. A claim of another transaction is waited for at the
 /// row itself, for a second at most: the server has no shorter time, and the end of it undoes only
-/// the statement. The caller's own settings come back.
+/// the statement.
 async fn claim(
     connection: &mut MySqlConnection,
     home: DatabaseId,
     request: &LeaseRequest,
     purpose: Purpose,
 ) -> Result<Claim, Failure> {
-    let state = if purpose == Purpose::Lock { FREE } else { IN_PROGRESS };
-    let key = name::column(&request.key);
-    let mut text = Text::default();
-    text.add(
-        "set @oncely_wait = @@innodb_lock_wait_timeout, innodb_lock_wait_timeout = 1; \
-         set @oncely_now = ",
-    );
-    text.add(MICROS).add("0; ").add(FLOOR);
-    text.add("set @oncely_identity = (select value from oncely_meta where name = 'identity'); ");
-    text.add("insert into oncely_records (").add(WRITTEN).add(") select ");
-    new_record(&mut text, request, state);
-    text.add(" from dual where @oncely_identity = ").value(home.identity()).add(UNLESS_TAKEN);
-    text.add("select @oncely_now, @oncely_floor, @oncely_identity; select token, `key`, ");
-    text.add(COLUMNS).add(" from oncely_records where `key` = ").value(&key).add(" for update; ");
-    text.add(RESET);
-    let answer = match text.send(connection).await {
+    let answer = if home.returns() {
+        insert_returning(home, request, purpose).send(connection).await
+    } else {
+        insert(home, request, purpose).send(connection).await
+    };
+    let answer = match answer {
         Ok(answer) => answer,
         Err(failure) if failure.meaning() == Meaning::Blocked => {
-            reset(connection).await?;
+            if !home.returns() {
+                reset(connection).await?;
+            }
             return Ok(Claim::Hidden);
         }
         Err(failure) => return Err(failure),
     };
-    home.check(MYSQL, answer.rows.first().map(|row| row.try_get(2)).transpose()?)?;
-    let seen = Seen::new(answer)?;
-    let record = seen.record(request)?;
+    let (now, record) = if home.returns() {
+        let Some(row) = answer.rows.first() else {
+            let identity = sqlx::query_scalar(IDENTITY).fetch_optional(connection).await?;
+            home.check(MYSQL, identity)?;
+            return Err(Failure::Raced);
+        };
+        (Instant { micros: row.try_get(0)?, floor: row.try_get(1)? }, Some(decode(row, 2)?))
+    } else {
+        home.check(MYSQL, answer.rows.first().map(|row| row.try_get(2)).transpose()?)?;
+        let seen = Seen::new(answer)?;
+        (seen.now, seen.record(request)?)
+    };
     if let Some(record) = &record
-        && is_taken(record, request, purpose, seen.now.now())
+        && is_taken(record, request, purpose, now.now())
     {
         return Ok(Claim::Granted(record.lease(&request.key)));
     }
     // The row is locked, whatever it says.
     let requests = std::slice::from_ref(request);
-    let granted = match rules::grant(requests, std::slice::from_ref(&record), seen.now)? {
+    let granted = match rules::grant(requests, std::slice::from_ref(&record), now)? {
         Ok(granted) => granted,
         Err(occupant) => return Ok(Claim::Occupied(occupant)),
     };
     let Some(mut taken) = granted.into_iter().next() else { return Err(Failure::Raced) };
     if purpose == Purpose::Lock {
-        taken = taken.after(&Update::Release, seen.now.now());
+        taken = taken.after(&Update::Release, now.now());
     }
     let mut text = Text::default();
     write(&mut text, request, &taken, record.is_some());
     text.send(connection).await?;
     Ok(Claim::Granted(taken.lease(&request.key)))
 }
+
+/// The time, the floor and the database, which no statement that writes may read: it would lock them
+/// until the end of the caller's transaction.
+fn ask(text: &mut Text) {
+    text.add("set @oncely_now = ").add(micros!()).add("0, ").add(FLOOR);
+    text.add(", @oncely_identity = (select value from oncely_meta where name = 'identity'); ");
+}
+
+/// Writes the record where it may be written, and asks for what is there.
+fn insert(home: DatabaseId, request: &LeaseRequest, purpose: Purpose) -> Text {
+    let mut text = Text::default();
+    text.add("set @oncely_wait = @@innodb_lock_wait_timeout, innodb_lock_wait_timeout = 1; ");
+    ask(&mut text);
+    record(&mut text, home, request, purpose);
+    text.add("; select @oncely_now, @oncely_floor, @oncely_identity; select token, `key`, ");
+    text.add(columns!()).add(" from oncely_records where `key` = ");
+    text.value(&name::column(&request.key)).add(" for update; ").add(RESET);
+    text
+}
+
+/// The same for a server that gives what it wrote, and takes a setting for one statement.
+fn insert_returning(home: DatabaseId, request: &LeaseRequest, purpose: Purpose) -> Text {
+    let mut text = Text::default();
+    ask(&mut text);
+    text.add("set statement innodb_lock_wait_timeout = 1 for ");
+    record(&mut text, home, request, purpose);
+    text.add(" returning @oncely_now, @oncely_floor, ").add(columns!());
+    text
+}
+
+fn record(text: &mut Text, home: DatabaseId, request: &LeaseRequest, purpose: Purpose) {
+    let state = if purpose == Purpose::Lock { FREE } else { IN_PROGRESS };
+    text.add("insert into oncely_records (").add(WRITTEN).add(") select ");
+    new_record(text, request, state);
+    text.add(" from dual where @oncely_identity = ").value(home.identity()).add(unless_taken!());
+}
+
+const IDENTITY: &str = "select value from oncely_meta where name = 'identity'";
 
 const RESET: &str = "set innodb_lock_wait_timeout = @oncely_wait";
 
@@ -95,13 +135,10 @@ fn is_taken(record: &Record, request: &LeaseRequest, purpose: Purpose, now: i64)
 async fn apply(
     connection: &mut MySqlConnection,
     lease: &Lease,
-    what: &Update,
+    update: Update,
 ) -> Result<Updated, Failure> {
-    let mut text = Text::default();
-    text.add("set @oncely_now = ").add(MICROS).add("0; ");
-    update::write(&mut text, &name::column(&lease.key), lease, what);
-    let answer = text.send(connection).await?;
-    Ok(rules::updated(answer.changed.get(1).copied().unwrap_or_default()))
+    let applied = MySql::default().apply_one(connection, &(lease.clone(), update)).await?;
+    Ok(rules::updated(applied.into()))
 }
 
 async fn run(connection: &mut MySqlConnection, statement: &'static str) -> Result<(), Failure> {
@@ -141,7 +178,7 @@ impl Joins for MySqlConnection {
         retention: Duration,
     ) -> BoxFuture<'a, Result<Updated, StoreError>> {
         let update = Update::Complete { outcome: outcome.clone(), retention };
-        Box::pin(async move { apply(self, lease, &update).await.map_err(Failure::in_transaction) })
+        Box::pin(async move { apply(self, lease, update).await.map_err(Failure::in_transaction) })
     }
 
     fn release<'a>(
@@ -150,7 +187,7 @@ impl Joins for MySqlConnection {
         lease: &'a Lease,
     ) -> BoxFuture<'a, Result<Updated, StoreError>> {
         Box::pin(async move {
-            apply(self, lease, &Update::Release).await.map_err(Failure::in_transaction)
+            apply(self, lease, Update::Release).await.map_err(Failure::in_transaction)
         })
     }
 

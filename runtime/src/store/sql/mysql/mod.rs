@@ -23,6 +23,7 @@
 mod acquire;
 mod error;
 mod joins;
+mod one;
 mod row;
 mod schema;
 mod text;
@@ -31,14 +32,17 @@ mod update;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{ConnectOptions as _, MySqlConnection, MySqlPool, Row as _};
 
 pub(super) use self::error::meaning;
 
+use self::acquire::unless_taken;
+use self::row::columns;
 use self::text::Text;
-use super::dialect::{Claimed, Dialect, Weight};
+use super::dialect::{Claimed, Dialect, Patience, Weight};
 use super::engine::Engine;
 use super::failure::Failure;
 use super::joins::DatabaseId;
@@ -54,8 +58,14 @@ use crate::store::{
 /// The name of the kind of database.
 const MYSQL: &str = "MySQL";
 
-/// The server's time in microseconds, plus what follows.
-const MICROS: &str = "timestampdiff(microsecond, '1970-01-01', utc_timestamp(6)) + ";
+/// The server's time in microseconds, plus what follows. It stands still during a statement, and
+/// knows no summer.
+macro_rules! micros {
+    () => {
+        "unix_timestamp() * 1000000 + microsecond(utc_timestamp(6)) + "
+    };
+}
+use micros;
 
 /// A store in a MySQL or MariaDB database.
 ///
@@ -73,8 +83,21 @@ pub struct MySqlStore {
 /// How statements are sent.
 #[derive(Debug, Default)]
 pub(super) struct MySql {
+    /// Whether connections were [greeted](greet).
+    greeted: bool,
+    /// Whether an insert can give what is there after it (`insert … returning`), which MariaDB can.
+    returns: AtomicBool,
     #[cfg(feature = "testing")]
     clock: Clock,
+}
+
+/// No gap between keys is locked, nobody waits longer than a second, and what comes alone needs no
+/// transaction around it.
+const GREETING: &str = "set session transaction isolation level read committed; \
+     set session innodb_lock_wait_timeout = 1, session autocommit = 1";
+
+fn greet(connection: &mut MySqlConnection) -> BoxFuture<'_, Result<(), sqlx::Error>> {
+    Box::pin(async move { sqlx::raw_sql(GREETING).execute(connection).await.map(drop) })
 }
 
 impl MySqlStore {
@@ -101,7 +124,7 @@ impl MySqlStore {
     /// Those of [`connect`](Self::connect).
     #[cfg(feature = "testing")]
     pub async fn connect_with_clock(url: &str, clock: Clock) -> Result<Self, StoreError> {
-        Self::open(options(url)?, MySql { clock }).await
+        Self::open(options(url)?, MySql { clock, ..MySql::default() }).await
     }
 
     /// A store that takes its connections from a pool of yours, and holds at most six at a time,
@@ -114,12 +137,13 @@ impl MySqlStore {
     /// That of [`connect`](Self::connect).
     pub async fn from_pool(pool: MySqlPool) -> Result<Self, StoreError> {
         let options = pool.connect_options();
-        Self::start(Seats::Pool(pool), &options, MySql::default()).await
+        Self::start(Seats::pool(pool), &options, MySql::default()).await
     }
 
     async fn open(options: MySqlConnectOptions, dialect: MySql) -> Result<Self, StoreError> {
         let options = options.disable_statement_logging();
-        Self::start(Seats::own(options.clone()), &options, dialect).await
+        let seats = Seats::own(options.clone(), Some(greet));
+        Self::start(seats, &options, MySql { greeted: true, ..dialect }).await
     }
 
     async fn start(
@@ -129,7 +153,9 @@ impl MySqlStore {
     ) -> Result<Self, StoreError> {
         let engine = Engine::new(dialect, seats, place(options));
         let identity = engine.prepare().await?;
-        Ok(Self { engine, database: DatabaseId::new(MYSQL, identity, true) })
+        let returns = engine.dialect.returns.load(Ordering::Relaxed);
+        let database = DatabaseId::new(MYSQL, identity, true).returning(returns);
+        Ok(Self { engine, database })
     }
 
     /// Deletes now what a purge may delete, and says how many records that were.
@@ -174,20 +200,27 @@ impl MySql {
     }
 
     /// Begins a transaction that locks no gaps between keys and waits for nobody longer than a
-    /// second, and says how many statements that were. The connection's own settings come back with
-    /// [`end`](Self::end).
+    /// second, and says how many statements that were. The settings of a connection that is somebody's
+    /// come back with [`end`](Self::end).
     fn begin(&self, text: &mut Text) -> usize {
-        text.add(
-            "set @oncely_wait = @@innodb_lock_wait_timeout, innodb_lock_wait_timeout = 1; \
-             set transaction isolation level read committed; begin; set @oncely_now = ",
-        );
-        text.add(MICROS).value(self.offset() * 1000).add("; ");
-        4
+        let mut statements = 2;
+        if !self.greeted {
+            text.add(
+                "set @oncely_wait = @@innodb_lock_wait_timeout, innodb_lock_wait_timeout = 1; \
+                 set transaction isolation level read committed; ",
+            );
+            statements += 2;
+        }
+        text.add("begin; set @oncely_now = ").add(micros!()).value(self.offset() * 1000).add("; ");
+        statements
     }
 
     /// Ends the transaction with `how`.
     fn end(&self, text: &mut Text, how: &'static str) {
-        text.add(how).add("; set innodb_lock_wait_timeout = @oncely_wait");
+        text.add(how);
+        if !self.greeted {
+            text.add("; set innodb_lock_wait_timeout = @oncely_wait");
+        }
     }
 
     /// Leaves nothing half done on the connection, which may be a pool's.
@@ -214,7 +247,10 @@ impl Dialect for MySql {
     const LOOKS_FIRST: bool = true;
 
     async fn prepare(&self, connection: &mut MySqlConnection) -> Result<i64, Failure> {
-        schema::prepare(connection).await
+        let identity = schema::prepare(connection).await?;
+        let version: String = sqlx::query_scalar("select version()").fetch_one(connection).await?;
+        self.returns.store(version.contains("MariaDB"), Ordering::Relaxed);
+        Ok(identity)
     }
 
     async fn look(
@@ -222,6 +258,9 @@ impl Dialect for MySql {
         connection: &mut MySqlConnection,
         calls: &[&[LeaseRequest]],
     ) -> Result<Vec<Option<Occupant>>, Failure> {
+        if let [[request]] = calls {
+            return Ok(vec![self.look_at_one(connection, request).await?]);
+        }
         self.look_at(connection, calls).await
     }
 
@@ -231,6 +270,12 @@ impl Dialect for MySql {
         calls: &[&[LeaseRequest]],
         _weight: Weight,
     ) -> Result<Vec<Claimed>, Failure> {
+        if let [[request]] = calls
+            && self.greeted
+            && self.returns.load(Ordering::Relaxed)
+        {
+            return Ok(vec![self.claim_one(connection, request).await?]);
+        }
         let claimed = self.claim_new(connection, calls).await;
         self.undo(connection, claimed).await
     }
@@ -250,7 +295,14 @@ impl Dialect for MySql {
         connection: &mut MySqlConnection,
         updates: &[&(Lease, Update)],
         _weight: Weight,
+        _patience: Patience,
     ) -> Result<Vec<Option<Updated>>, Failure> {
+        if let [update] = updates
+            && self.greeted
+            && self.apply_one(connection, update).await?
+        {
+            return Ok(vec![Some(Updated::Applied)]);
+        }
         let applied = self.apply_all(connection, updates).await;
         self.undo(connection, applied).await
     }

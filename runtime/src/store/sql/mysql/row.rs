@@ -9,8 +9,13 @@ use crate::store::record::Record;
 
 /// The columns that [`decode`] reads, after what each question asks for itself. Nothing that may be
 /// empty comes first.
-pub(super) const COLUMNS: &str = "token, attempt_id, state, attempt, on_interrupted, fingerprint, \
-     expires_at, completed_at, outcome_code, outcome";
+macro_rules! columns {
+    () => {
+        "token, attempt_id, state, attempt, on_interrupted, fingerprint, expires_at, completed_at, \
+         outcome_code, outcome"
+    };
+}
+pub(super) use columns;
 
 /// The record in a row, from its column `first` on.
 pub(super) fn decode(row: &MySqlRow, first: usize) -> Result<Record, Failure> {

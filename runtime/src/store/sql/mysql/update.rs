@@ -1,13 +1,17 @@
 //! Renewing, completing and giving back: each write says whose record it is.
 
+use std::collections::HashMap;
+
+use sqlx::mysql::MySqlRow;
 use sqlx::{MySqlConnection, Row as _};
 
-use super::super::columns::{self, COMPLETED, FREE, IN_PROGRESS, INTERRUPTED};
+use super::super::columns::{self, IN_PROGRESS, INTERRUPTED};
 use super::super::failure::Failure;
-use super::super::{name, rules};
+use super::super::name;
+use super::super::wanted::Wanted;
 use super::MySql;
 use super::text::Text;
-use crate::store::record::{ABANDONED, Effect, TOMBSTONE, millis};
+use crate::store::record::Effect;
 use crate::store::{Lease, Update, Updated};
 
 impl MySql {
@@ -31,15 +35,17 @@ impl MySql {
         text.list(&names).add("); ");
         self.end(&mut text, "commit");
         let answer = text.send(connection).await?;
+        let seen: HashMap<&[u8], &MySqlRow> = answer
+            .rows
+            .iter()
+            .map(|row| Ok((row.try_get(1)?, row)))
+            .collect::<Result<_, Failure>>()?;
         let mut answers = vec![Some(Updated::Lost); updates.len()];
         for (&at, changed) in order.iter().zip(answer.changed.iter().skip(before)) {
             let (lease, update) = updates[at];
-            let of_key = |row: &&sqlx::mysql::MySqlRow| {
-                row.try_get::<&[u8], _>(1).is_ok_and(|key| key == names[at])
-            };
             if *changed > 0 {
                 answers[at] = Some(Updated::Applied);
-            } else if let Some(row) = answer.rows.iter().find(of_key)
+            } else if let Some(row) = seen.get(&*names[at])
                 && row.try_get::<i64, _>(0)? == columns::column(lease.token)
             {
                 let state = columns::state_alone(row.try_get::<i8, _>(2)?.into());
@@ -55,15 +61,9 @@ impl MySql {
 }
 
 pub(super) fn write(text: &mut Text, name: &Vec<u8>, lease: &Lease, update: &Update) {
-    let (abandoned, tombstone) = (millis(ABANDONED), millis(TOMBSTONE));
-    let (state, length, keep) = match update {
-        Update::Renew { lease } => (IN_PROGRESS, rules::length(*lease), abandoned),
-        Update::Complete { retention, .. } => (COMPLETED, rules::length(*retention), 0),
-        Update::Release => (FREE, 0, tombstone),
-        Update::Interrupt => (INTERRUPTED, 0, abandoned),
-    };
+    let Wanted { state, length, keep, outcome } = Wanted::of(update);
     text.add("update oncely_records set expires_at = @oncely_now div 1000 + ").value(length);
-    if let Update::Complete { outcome, .. } = update {
+    if let Some(outcome) = outcome {
         text.add(", completed_at = @oncely_now div 1000, outcome_code = ");
         text.value(i64::from(outcome.code())).add(", outcome = ").value(outcome.payload());
     }

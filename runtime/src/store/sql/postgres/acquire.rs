@@ -4,7 +4,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{Connection as _, PgConnection, Row as _};
 
 use super::super::columns::{code, on_interrupted_code};
-use super::super::dialect::{Claimed, Weight};
+use super::super::dialect::{Claimed, Patience, Weight};
 use super::super::failure::Failure;
 use super::super::name;
 use super::super::rules::{self, Instant};
@@ -15,7 +15,7 @@ use crate::store::{Acquired, Lease, LeaseRequest, Occupant, OnInterrupted};
 
 /// One row for each key, with the record that is there.
 const LOOK: &str = concat!(
-    "select (extract(epoch from clock_timestamp()) * 1000)::int8 + $2, ",
+    "select (extract(epoch from clock_timestamp()) * 1000000)::int8 / 1000 + $2, ",
     columns!("r"),
     " from unnest($1::bytea[]) with ordinality as ask (key, place) \
      left join oncely_records r on r.key = ask.key order by ask.place"
@@ -23,7 +23,7 @@ const LOOK: &str = concat!(
 
 /// [`LOOK`] for one key, which needs no plan for many.
 const LOOK_AT_ONE: &str = concat!(
-    "select (extract(epoch from clock_timestamp()) * 1000)::int8 + $2, ",
+    "select (extract(epoch from clock_timestamp()) * 1000000)::int8 / 1000 + $2, ",
     columns!("r"),
     " from (select) as one left join oncely_records r on r.key = $1"
 );
@@ -44,7 +44,7 @@ const CLAIM: &str = concat!(
      ), clock as materialized ( \
          select (extract(epoch from clock_timestamp()) * 1000000)::int8 + $8 * 1000 as micros, \
              (select value from oncely_meta where name = 'token_floor') as floor, \
-             set_config('lock_timeout', $9, true), \
+             case when $9::text is not null then set_config('lock_timeout', $9, true) end, \
              case when $10 then set_config('synchronous_commit', 'off', true) end \
      ), seen as materialized ( \
          select ask.place, ask.call, r.* from ask join oncely_records r on r.key = ask.key \
@@ -77,21 +77,20 @@ const CLAIM: &str = concat!(
       order by sorted.place"
 );
 
-/// [`CLAIM`] for one key.
+/// [`CLAIM`] for one key, which does not read what it has written.
 const CLAIM_ONE: &str = concat!(
     "with clock as materialized ( \
          select (extract(epoch from clock_timestamp()) * 1000000)::int8 + $7 * 1000 as micros, \
              (select value from oncely_meta where name = 'token_floor') as floor, \
-             set_config('lock_timeout', $8, true), \
+             case when $8::text is not null then set_config('lock_timeout', $8, true) end, \
              case when $9 then set_config('synchronous_commit', 'off', true) end \
-     ), seen as materialized ( \
-         select r.* from oncely_records r where r.key = $1 \
      ), taken as ( \
          insert into oncely_records as r (key, token, attempt_id, state, attempt, on_interrupted, \
              fingerprint, expires_at, purge_at) \
          select $1, greatest(micros, floor + 32), $2, 0, 1, $5, $4, micros / 1000 + $3, \
              micros / 1000 + $6 \
-         from clock where not exists (select from seen where state <> 3) \
+         from clock \
+         where not exists (select from oncely_records where key = $1 and state <> 3) \
          on conflict (key) do update set token = greatest(excluded.token, r.token + 32), \
              attempt_id = excluded.attempt_id, state = 0, attempt = 1, \
              on_interrupted = excluded.on_interrupted, fingerprint = excluded.fingerprint, \
@@ -102,7 +101,8 @@ const CLAIM_ONE: &str = concat!(
      ) \
      select 0::int8, taken.token, clock.micros / 1000, ",
     columns!("seen"),
-    " from clock left join taken on true left join seen on true"
+    " from clock left join taken on true left join oncely_records seen \
+      on seen.key = case when taken.token is null then $1 end"
 );
 
 /// The records of all keys, which nobody else writes until the end of the transaction.
@@ -125,11 +125,6 @@ const INSERT: &str = "insert into oncely_records (key, token, attempt_id, state,
 const REPLACE: &str = "update oncely_records set token = $2, attempt_id = $3, state = $4, \
      attempt = $5, on_interrupted = $6, fingerprint = $7, expires_at = $8, purge_at = $9, \
      completed_at = null, outcome_code = null, outcome = null, waited_for = false where key = $1";
-
-/// How long a batch waits for a row that somebody else writes, before its calls go on one by one.
-const PATIENCE_OF_MANY: &str = "100ms";
-/// How long one call does, beside the lane.
-const PATIENCE_OF_ONE: &str = "500ms";
 
 impl Postgres {
     pub(super) async fn look_at(
@@ -173,7 +168,7 @@ impl Postgres {
                 .bind(on_interrupted_code(request.on_interrupted) as i16)
                 .bind(keep(request))
                 .bind(self.offset())
-                .bind(PATIENCE_OF_MANY)
+                .bind(self.patience(Patience::Short))
                 .bind(weight == Weight::Light)
                 .fetch_one(connection)
                 .await?;
@@ -202,7 +197,7 @@ impl Postgres {
             )
             .bind(requests.iter().map(|r| keep(r)).collect::<Vec<_>>())
             .bind(self.offset())
-            .bind(PATIENCE_OF_MANY)
+            .bind(self.patience(Patience::Short))
             .bind(weight == Weight::Light)
             .fetch_all(connection)
             .await?;
@@ -219,7 +214,7 @@ impl Postgres {
         let mut transaction = connection.begin().await?;
         sqlx::query(SETTINGS)
             .persistent(self.persistent)
-            .bind(PATIENCE_OF_ONE)
+            .bind(self.patience(Patience::Long))
             .bind(weight == Weight::Light)
             .execute(&mut *transaction)
             .await?;

@@ -10,7 +10,7 @@ use super::super::joins::{Claim, DatabaseId, Joins, Purpose, RESTORE, SAVE};
 use super::super::{name, rules};
 use super::row::{columns, decode};
 use super::{POSTGRES, Postgres};
-use crate::store::record::{Record, Standing, TOMBSTONE, millis};
+use crate::store::record::{ABANDONED, Record, Standing, TOMBSTONE, millis};
 use crate::store::{Acquired, BoxFuture, Lease, LeaseRequest, StoreError, StoredOutcome, Updated};
 
 /// Takes the key if it is free, in one statement.
@@ -18,21 +18,23 @@ use crate::store::{Acquired, BoxFuture, Lease, LeaseRequest, StoreError, StoredO
 /// Two transactions that want one key meet at a lock of the transaction, which can be asked for
 /// without waiting: waiting for the row itself could only be ended by an error, which ends the
 /// caller's transaction as well.
+///
+/// What is asked only of a key that was not granted is not asked before: most are.
 const CLAIM: &str = concat!(
-    "with gate as materialized (select pg_try_advisory_xact_lock($1) as open), \
-     clock as materialized ( \
-         select (extract(epoch from clock_timestamp()) * 1000000)::int8 as micros, \
-             (select value from oncely_meta where name = 'token_floor') as floor, \
-             (select value from oncely_meta where name = 'identity') as identity \
-     ), seen as materialized ( \
-         select r.* from oncely_records r where r.key = $2 \
-     ), taken as ( \
+    "with taken as ( \
          insert into oncely_records as r (key, token, attempt_id, state, attempt, on_interrupted, \
              fingerprint, expires_at, purge_at) \
          select $2, greatest(micros, floor + 32), $3, $4, 1, $5, $6, micros / 1000 + $7, \
              micros / 1000 + $8 \
-         from gate cross join clock \
-         where gate.open and identity = $9 and not exists (select from seen where state <> 3) \
+         from ( \
+             select (extract(epoch from clock_timestamp()) * 1000000)::int8 as micros, \
+                 floor.value as floor \
+             from oncely_meta floor, oncely_meta home \
+             where floor.name = 'token_floor' and home.name = 'identity' and home.value = $9 \
+                 and pg_try_advisory_xact_lock($1) \
+             offset 0 \
+         ) as clock \
+         where not exists (select from oncely_records where key = $2 and state <> 3) \
          on conflict (key) do update set token = greatest(excluded.token, r.token + 32), \
              attempt_id = excluded.attempt_id, state = excluded.state, attempt = 1, \
              on_interrupted = excluded.on_interrupted, fingerprint = excluded.fingerprint, \
@@ -41,20 +43,27 @@ const CLAIM: &str = concat!(
          where r.state = 3 \
          returning r.token \
      ) \
-     select gate.open, clock.identity, taken.token, clock.micros / 1000, ",
+     select taken.token, \
+         case when taken.token is null \
+             then (select value from oncely_meta where name = 'identity') end, \
+         case when taken.token is null then pg_try_advisory_xact_lock($1) end, \
+         (extract(epoch from clock_timestamp()) * 1000000)::int8 / 1000, ",
     columns!("seen"),
-    " from gate cross join clock left join taken on true left join seen on true"
+    " from (select) as one left join taken on true left join oncely_records seen \
+      on seen.key = case when taken.token is null then $2 end"
 );
 
+/// When the outcome is to be kept about as long as the claim said, no index has to be changed.
 const COMPLETE: &str = "update oncely_records set state = $3, outcome_code = $4, outcome = $5, \
-     completed_at = (extract(epoch from clock_timestamp()) * 1000)::int8, \
-     expires_at = (extract(epoch from clock_timestamp()) * 1000)::int8 + $6, \
-     purge_at = (extract(epoch from clock_timestamp()) * 1000)::int8 + $6 \
+     completed_at = now, expires_at = now + $6, \
+     purge_at = case when purge_at - (now + $6) between 0 and 600000 then purge_at \
+         else now + $6 end \
+     from (select (extract(epoch from clock_timestamp()) * 1000000)::int8 / 1000 as now offset 0) as clock \
      where key = $1 and token = $2 and state = 0";
 
 const RELEASE: &str = "update oncely_records set state = $3, \
-     expires_at = (extract(epoch from clock_timestamp()) * 1000)::int8, \
-     purge_at = (extract(epoch from clock_timestamp()) * 1000)::int8 + $4 \
+     expires_at = (extract(epoch from clock_timestamp()) * 1000000)::int8 / 1000, \
+     purge_at = (extract(epoch from clock_timestamp()) * 1000000)::int8 / 1000 + $4 \
      where key = $1 and token = $2 and state = 0";
 
 /// How often a claim is sent that somebody got in the way of.
@@ -68,8 +77,10 @@ async fn claim(
 ) -> Result<Claim, Failure> {
     let dialect = Postgres::like(home);
     let name = name::column(&request.key);
-    let state = if purpose == Purpose::Lock { FREE } else { IN_PROGRESS };
-    let length = if purpose == Purpose::Lock { 0 } else { rules::length(request.lease) };
+    let (state, length, keep) = match purpose {
+        Purpose::Lock => (FREE, 0, TOMBSTONE),
+        Purpose::Call => (IN_PROGRESS, rules::length(request.lease), ABANDONED),
+    };
     for _ in 0..TRIES {
         let row = sqlx::query(CLAIM)
             .persistent(home.is_persistent())
@@ -80,17 +91,17 @@ async fn claim(
             .bind(on_interrupted_code(request.on_interrupted) as i16)
             .bind(request.fingerprint.map(|fingerprint| fingerprint.to_bytes().to_vec()))
             .bind(length)
-            .bind(length.saturating_add(millis(TOMBSTONE)))
+            .bind(length.saturating_add(millis(keep)))
             .bind(home.identity())
             .fetch_one(&mut *connection)
             .await?;
-        home.check(POSTGRES, row.try_get(1)?)?;
-        if !row.try_get::<bool, _>(0)? {
-            return Ok(Claim::Hidden);
-        }
-        if let Some(token) = row.try_get(2)? {
+        if let Some(token) = row.try_get(0)? {
             let token = columns::token(token).map_err(Failure::Corrupt)?;
             return Ok(Claim::Granted(Lease::new(request.key.clone(), token, 1)));
+        }
+        home.check(POSTGRES, row.try_get(1)?)?;
+        if row.try_get::<Option<bool>, _>(2)? == Some(false) {
+            return Ok(Claim::Hidden);
         }
         match decode(&row, 4)? {
             // Another wrote it since the snapshot of this statement: look again.

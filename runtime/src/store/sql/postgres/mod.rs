@@ -29,6 +29,7 @@
 //! `insert`, `update` and `delete` on them.
 
 mod acquire;
+mod connection;
 mod error;
 mod joins;
 mod listen;
@@ -38,7 +39,6 @@ mod update;
 
 use std::fmt;
 use std::future::pending;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use sqlx::postgres::PgConnectOptions;
@@ -47,9 +47,10 @@ use tokio::runtime::Handle;
 
 pub(super) use self::error::meaning;
 
+use self::connection::{greet, options, place, remembers_statements};
 use self::listen::Watches;
 
-use super::dialect::{Claimed, Dialect, Weight};
+use super::dialect::{Claimed, Dialect, Patience, Weight};
 use super::engine::Engine;
 use super::failure::Failure;
 use super::joins::DatabaseId;
@@ -59,7 +60,7 @@ use crate::store::clock::Clock;
 use crate::store::record::SPARE_TOKENS;
 use crate::store::{
     Acquired, BoxFuture, Key, Lease, LeaseRequest, Occupant, RecordState, Store, StoreError,
-    StoreErrorKind, Update, Updated,
+    Update, Updated,
 };
 
 /// The name of the kind of database.
@@ -86,6 +87,8 @@ pub struct PostgresStore {
 pub(super) struct Postgres {
     /// Whether the server remembers statements between two transactions.
     persistent: bool,
+    /// Whether connections were [greeted](connection::greet).
+    greeted: bool,
     #[cfg(feature = "testing")]
     clock: Clock,
 }
@@ -137,12 +140,15 @@ impl PostgresStore {
     /// That of [`connect`](Self::connect).
     pub async fn from_pool(pool: PgPool) -> Result<Self, StoreError> {
         let options = pool.connect_options();
-        Self::start(Seats::Pool(pool), &options, Postgres::default()).await
+        Self::start(Seats::pool(pool), &options, Postgres::default()).await
     }
 
     async fn open(options: PgConnectOptions, dialect: Postgres) -> Result<Self, StoreError> {
         let options = options.disable_statement_logging();
-        Self::start(Seats::own(options.clone()), &options, dialect).await
+        // Behind a pooler a setting would be another's.
+        let greeted = remembers_statements(&options);
+        let seats = Seats::own(options.clone(), greeted.then_some(greet));
+        Self::start(seats, &options, Postgres { greeted, ..dialect }).await
     }
 
     async fn start(
@@ -204,31 +210,6 @@ impl PostgresStore {
     }
 }
 
-fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
-    PgConnectOptions::from_str(url).map_err(|error| {
-        let advice = "the URL cannot be used; write `postgres://USER:PASSWORD@HOST/DATABASE`";
-        StoreError::new(StoreErrorKind::Unsupported, advice).with_source(error)
-    })
-}
-
-/// Where the database is, without the password.
-fn place(options: &PgConnectOptions) -> String {
-    let database = options.get_database().unwrap_or_else(|| options.get_username());
-    match options.get_socket() {
-        Some(socket) => format!("the database `{database}` at `{}`", socket.display()),
-        None => {
-            let (host, port) = (options.get_host(), options.get_port());
-            format!("the database `{database}` at `{host}:{port}`")
-        }
-    }
-}
-
-/// Whoever switches the cache off has a reason: statements that vanish.
-fn remembers_statements(options: &PgConnectOptions) -> bool {
-    let url = options.to_url_lossy();
-    !url.query_pairs().any(|(name, value)| name == "statement-cache-capacity" && value == "0")
-}
-
 impl Postgres {
     /// For transactions in the database of a store.
     fn like(home: DatabaseId) -> Self {
@@ -244,6 +225,16 @@ impl Postgres {
     #[allow(clippy::unused_self)]
     fn offset(&self) -> i64 {
         0
+    }
+
+    /// How long a statement is to wait for a row, if the connection does not know: to set it costs as
+    /// much as another row.
+    fn patience(&self, patience: Patience) -> Option<&'static str> {
+        match (patience, self.greeted) {
+            (Patience::Short, true) => None,
+            (Patience::Short, false) => Some("100ms"),
+            (Patience::Long, _) => Some("500ms"),
+        }
     }
 
     /// Does one thing in one transaction where statements must not outlive it.
@@ -301,9 +292,10 @@ impl Dialect for Postgres {
         connection: &mut PgConnection,
         updates: &[&(Lease, Update)],
         weight: Weight,
+        patience: Patience,
     ) -> Result<Vec<Option<Updated>>, Failure> {
         self.pinned(connection, async |connection| {
-            self.apply_all(connection, updates, weight).await
+            self.apply_all(connection, updates, weight, patience).await
         })
         .await
     }
@@ -312,7 +304,7 @@ impl Dialect for Postgres {
     async fn purge(&self, connection: &mut PgConnection) -> Result<u64, Failure> {
         const PURGE: &str = "with old as ( \
                  select key from oncely_records \
-                 where purge_at <= (extract(epoch from clock_timestamp()) * 1000)::int8 + $1 \
+                 where purge_at <= (extract(epoch from clock_timestamp()) * 1000000)::int8 / 1000 + $1 \
                  order by purge_at limit $2 for update skip locked \
              ), gone as ( \
                  delete from oncely_records r using old where r.key = old.key returning r.token \

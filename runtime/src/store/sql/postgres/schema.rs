@@ -16,7 +16,8 @@ pub(super) async fn prepare(connection: &mut PgConnection) -> Result<i64, Failur
         checked => return checked,
     }
     let mut transaction = connection.begin().await?;
-    // Two that make the same table at once would disturb each other.
+    // Two that make the same table at once would disturb each other, and who comes second waits.
+    sqlx::raw_sql("set local lock_timeout = 0").execute(&mut *transaction).await?;
     sqlx::query("select pg_advisory_xact_lock($1)")
         .persistent(false)
         .bind(MAKING_TABLES)

@@ -1,17 +1,22 @@
 //! Renewing, completing and giving back: each write says whose record it is.
 
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
-use super::super::columns::{self, COMPLETED, FREE, IN_PROGRESS, INTERRUPTED};
-use super::super::dialect::Weight;
+use super::super::columns;
+use super::super::dialect::{Patience, Weight};
 use super::super::failure::Failure;
-use super::super::{name, rules};
+use super::super::name;
+use super::super::wanted::Wanted;
 use super::Postgres;
-use crate::store::record::{ABANDONED, Effect, TOMBSTONE, millis};
+use crate::store::record::Effect;
 use crate::store::{Lease, StoredOutcome, Update, Updated};
 
-/// Locks the rows in the order of their keys, so that two who update do not wait for each other,
-/// and changes those that are in progress under their token. Of the others it reads what they were.
+/// Changes the rows that are in progress under their token, in the order of their keys. Of the others
+/// it reads what they were.
+///
+/// When the outcome is to be kept about as long as the claim said, the index of what is to be purged
+/// stays as it is, and with it the other one: half the work of a completion.
 ///
 /// Who waits is told by a message, and only if somebody waits: every message takes a lock of the
 /// whole server.
@@ -19,44 +24,44 @@ const UPDATE: &str = "with ask as materialized ( \
          select * from unnest( \
              $1::bytea[], $2::int8[], $3::int2[], $4::int8[], $5::int8[], $6::int2[], $7::bytea[]) \
          with ordinality as ask (key, token, state, length, keep, outcome_code, outcome, place) \
+         order by key \
      ), clock as materialized ( \
-         select (extract(epoch from clock_timestamp()) * 1000)::int8 + $8 as now, \
-             set_config('lock_timeout', $9, true), \
+         select (extract(epoch from clock_timestamp()) * 1000000)::int8 / 1000 + $8 as now, \
+             case when $9::text is not null then set_config('lock_timeout', $9, true) end, \
              case when $10 then set_config('synchronous_commit', 'off', true) end \
-     ), locked as materialized ( \
-         select r.key, r.waited_for from oncely_records r cross join clock \
-         where r.key = any($1) and clock.now is not null order by r.key for update of r \
      ), done as ( \
          update oncely_records r set state = ask.state, expires_at = now + ask.length, \
              completed_at = case ask.state when 1 then now end, \
              outcome_code = ask.outcome_code, outcome = ask.outcome, \
-             waited_for = r.waited_for and ask.state = 0, \
-             purge_at = case when r.on_interrupted = 0 or ask.state in (1, 3) \
-                 then now + ask.length + ask.keep end \
-         from ask cross join clock join locked using (key) \
+             purge_at = case \
+                 when ask.state = 1 and r.purge_at - (now + ask.length) between 0 and 600000 \
+                 then r.purge_at \
+                 when r.on_interrupted = 0 or ask.state in (1, 3) then now + ask.length + ask.keep \
+             end \
+         from clock cross join ask \
          where r.key = ask.key and r.token = ask.token and r.state = 0 \
-         returning r.key, case when locked.waited_for and ask.state <> 0 \
+         returning ask.place, case when r.waited_for and ask.state <> 0 \
              then pg_notify('oncely', encode(r.key, 'hex')) end as told \
      ) \
-     select done.key is not null, seen.token, seen.state::int8, done.told is null \
-     from ask left join done on done.key = ask.key \
-     left join oncely_records seen on seen.key = ask.key order by ask.place";
+     select done.place, true, null::int8, null::int8, done.told is null from done union all \
+     select ask.place, false, seen.token, seen.state::int8, true \
+     from ask left join oncely_records seen on seen.key = ask.key \
+     where ask.place not in (select place from done)";
 
 /// [`UPDATE`] for one record, which says nothing of one that is not changed.
 const UPDATE_ONE: &str = "with clock as materialized ( \
-         select (extract(epoch from clock_timestamp()) * 1000)::int8 + $8 as now, \
-             set_config('lock_timeout', $9, true), \
+         select (extract(epoch from clock_timestamp()) * 1000000)::int8 / 1000 + $8 as now, \
+             case when $9::text is not null then set_config('lock_timeout', $9, true) end, \
              case when $10 then set_config('synchronous_commit', 'off', true) end \
-     ), before as materialized ( \
-         select waited_for from oncely_records where key = $1 \
      ) \
      update oncely_records r set state = $3, expires_at = now + $4, \
          completed_at = case $3 when 1 then now end, outcome_code = $6, outcome = $7, \
-         waited_for = r.waited_for and $3 = 0, \
-         purge_at = case when r.on_interrupted = 0 or $3 in (1, 3) then now + $4 + $5 end \
+         purge_at = case \
+             when $3 = 1 and r.purge_at - (now + $4) between 0 and 600000 then r.purge_at \
+             when r.on_interrupted = 0 or $3 in (1, 3) then now + $4 + $5 end \
      from clock \
      where r.key = $1 and r.token = $2 and r.state = 0 \
-     returning case when $3 <> 0 and (select waited_for from before) \
+     returning case when r.waited_for and $3 <> 0 \
          then pg_notify('oncely', encode(r.key, 'hex')) end is null";
 
 impl Postgres {
@@ -66,6 +71,7 @@ impl Postgres {
         connection: &mut PgConnection,
         (lease, update): &(Lease, Update),
         weight: Weight,
+        patience: Patience,
     ) -> Result<bool, Failure> {
         let wanted = Wanted::of(update);
         let row = sqlx::query(UPDATE_ONE)
@@ -78,7 +84,7 @@ impl Postgres {
             .bind(wanted.outcome.map(|outcome| i16::from(outcome.code())))
             .bind(wanted.outcome.map(StoredOutcome::payload))
             .bind(self.offset())
-            .bind("1s")
+            .bind(self.patience(patience))
             .bind(weight == Weight::Light)
             .fetch_optional(connection)
             .await?;
@@ -90,9 +96,10 @@ impl Postgres {
         connection: &mut PgConnection,
         updates: &[&(Lease, Update)],
         weight: Weight,
+        patience: Patience,
     ) -> Result<Vec<Option<Updated>>, Failure> {
         if let [update] = updates
-            && self.apply_one(connection, update, weight).await?
+            && self.apply_one(connection, update, weight, patience).await?
         {
             return Ok(vec![Some(Updated::Applied)]);
         }
@@ -117,54 +124,36 @@ impl Postgres {
                     .collect::<Vec<_>>(),
             )
             .bind(self.offset())
-            .bind(if updates.len() > 1 { "100ms" } else { "1s" })
+            .bind(self.patience(patience))
             .bind(weight == Weight::Light)
             .fetch_all(connection)
             .await?;
-        let answer = |(row, (lease, update)): (_, &&(Lease, Update))| {
-            let row: &sqlx::postgres::PgRow = row;
-            if row.try_get(0)? {
-                return Ok(Some(Updated::Applied));
+        let mut answers = vec![None; updates.len()];
+        for row in rows {
+            let place: i64 = row.try_get(0)?;
+            let place = usize::try_from(place - 1).map_err(|_| Failure::Raced)?;
+            if let Some((lease, update)) = updates.get(place) {
+                answers[place] = answer(&row, lease, update)?;
             }
-            let Some(token) = row.try_get::<Option<i64>, _>(1)? else {
-                return Ok(Some(Updated::Lost));
-            };
-            if token != columns::column(lease.token) {
-                return Ok(Some(Updated::Lost));
-            }
-            let state = columns::state_alone(row.try_get(2)?).map_err(Failure::Corrupt)?;
-            Ok(match state.effect(update) {
-                // It was in progress, and somebody else was quicker: look again.
-                Effect::Applies => None,
-                Effect::Stands => Some(Updated::Applied),
-                Effect::Lost => Some(Updated::Lost),
-            })
-        };
-        rows.iter().zip(updates).map(answer).collect()
+        }
+        Ok(answers)
     }
 }
 
-/// What an update writes.
-struct Wanted<'update> {
-    state: i64,
-    /// When the lease or the retention ends, from now on.
-    length: i64,
-    /// How long the record is kept after that, unless it is held back.
-    keep: i64,
-    outcome: Option<&'update StoredOutcome>,
-}
-
-impl<'update> Wanted<'update> {
-    fn of(update: &'update Update) -> Self {
-        let (abandoned, tombstone) = (millis(ABANDONED), millis(TOMBSTONE));
-        let (state, length, keep, outcome) = match update {
-            Update::Renew { lease } => (IN_PROGRESS, rules::length(*lease), abandoned, None),
-            Update::Complete { outcome, retention } => {
-                (COMPLETED, rules::length(*retention), 0, Some(outcome))
-            }
-            Update::Release => (FREE, 0, tombstone, None),
-            Update::Interrupt => (INTERRUPTED, 0, abandoned, None),
-        };
-        Self { state, length, keep, outcome }
+/// What one row of [`UPDATE`] says; none if somebody else got in the way.
+fn answer(row: &PgRow, lease: &Lease, update: &Update) -> Result<Option<Updated>, Failure> {
+    if row.try_get(1)? {
+        return Ok(Some(Updated::Applied));
     }
+    let Some(token) = row.try_get::<Option<i64>, _>(2)? else { return Ok(Some(Updated::Lost)) };
+    if token != columns::column(lease.token) {
+        return Ok(Some(Updated::Lost));
+    }
+    let state = columns::state_alone(row.try_get(3)?).map_err(Failure::Corrupt)?;
+    Ok(match state.effect(update) {
+        // It was in progress, and somebody else was quicker: look again.
+        Effect::Applies => None,
+        Effect::Stands => Some(Updated::Applied),
+        Effect::Lost => Some(Updated::Lost),
+    })
 }

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use sqlx::{Executor as _, SqliteConnection};
 
+use super::super::columns::TOKEN_LIMIT;
 use super::super::joins::{Claim, DatabaseId, Joins, Purpose, RESTORE, SAVE};
 use super::super::name;
 use super::error::Failure;
-use super::{SQLITE, acquire, update};
+use super::many::STRIDE;
+use super::{SQLITE, acquire, many, update};
 use crate::store::clock::Clock;
 use crate::store::{
     Acquired, BoxFuture, Lease, LeaseRequest, StoreError, StoreErrorKind, StoredOutcome, Update,
@@ -20,12 +22,34 @@ use crate::store::{
 const LOCK: &str = "update oncely_meta set value = value where name = 'last_token' \
      returning (select value from oncely_meta where name = 'identity')";
 
+/// The same, and draws a token, if the file is the one with this identity.
+const DRAW: &str = "update oncely_meta set value = value + ? \
+     where name = 'last_token' and typeof(value) = 'integer' and value between 0 and ? \
+     and exists (select home.value from oncely_meta as home \
+         where home.name = 'identity' and home.value = ?) returning value";
+
 async fn claim(
     connection: &mut SqliteConnection,
     home: DatabaseId,
     request: &LeaseRequest,
     purpose: Purpose,
 ) -> Result<Claim, Failure> {
+    let drawn: Option<i64> = sqlx::query_scalar(DRAW)
+        .bind(STRIDE)
+        .bind(TOKEN_LIMIT - 2 * STRIDE)
+        .bind(home.identity())
+        .fetch_optional(&mut *connection)
+        .await?;
+    if let Some(last) = drawn {
+        let (first, now) = (last - STRIDE + 1, Clock::default().now());
+        let claimed = many::claim_under(connection, &[request], first, now).await?;
+        if let Some(lease) = claimed.into_iter().next().flatten() {
+            if purpose == Purpose::Lock {
+                apply(connection, &lease, Update::Release).await?;
+            }
+            return Ok(Claim::Granted(lease));
+        }
+    }
     let identity = sqlx::query_scalar(LOCK).fetch_optional(&mut *connection).await?;
     home.check(SQLITE, identity.flatten()).map_err(|_| {
         Failure::Unsupported(format!(
@@ -53,8 +77,11 @@ async fn apply(
     lease: &Lease,
     update: Update,
 ) -> Result<Updated, Failure> {
-    let now = Clock::default().now();
-    let answers = update::apply(connection, &[(lease.clone(), update)], now).await?;
+    let (update, now) = ((lease.clone(), update), Clock::default().now());
+    if many::update(connection, &[&update], now).await? == [true] {
+        return Ok(Updated::Applied);
+    }
+    let answers = update::apply(connection, std::slice::from_ref(&update), now).await?;
     Ok(answers.first().copied().unwrap_or(Updated::Lost))
 }
 

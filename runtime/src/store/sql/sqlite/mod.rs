@@ -4,6 +4,7 @@ mod acquire;
 mod connection;
 mod error;
 mod joins;
+mod many;
 mod purge;
 mod row;
 mod schema;

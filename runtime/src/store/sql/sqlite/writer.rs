@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::super::schedule::Schedule;
 use super::connection::{File, Role};
 use super::error::Failure;
-use super::{acquire, purge, update};
+use super::{acquire, many, purge, update};
 use crate::store::clock::Clock;
 use crate::store::{Acquired, Lease, LeaseRequest, StoreError, StoreErrorKind, Update, Updated};
 
@@ -177,6 +177,28 @@ impl Desk {
 }
 
 impl Job {
+    /// The one key that somebody wants.
+    fn as_request(&self) -> Option<&LeaseRequest> {
+        match self {
+            Self::Acquire(requests, _) => match &**requests {
+                [request] => Some(request),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The one update that somebody sends.
+    fn as_update(&self) -> Option<&(Lease, Update)> {
+        match self {
+            Self::Update(updates, _) => match &**updates {
+                [update] => Some(update),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Whoever asked may be gone.
     fn answer(self, done: Done) {
         match (self, done) {
@@ -204,22 +226,62 @@ async fn transact(
     jobs: &[Job],
     clock: &Clock,
 ) -> Result<Vec<Done>, Failure> {
+    if let [job] = jobs
+        && let Some(update) = job.as_update()
+        && !matches!(update.1, Update::Renew { .. })
+        && many::update(connection, &[update], clock.now()).await? == [true]
+    {
+        return Ok(vec![Done::Updated(vec![Updated::Applied])]);
+    }
+    if let [job] = jobs
+        && let Some(request) = job.as_request()
+        && let Some(lease) = many::claim_alone(connection, request, clock).await?
+    {
+        return Ok(vec![Done::Acquired(Acquired::Leases(vec![lease]))]);
+    }
     let mut transaction = connection.begin_with("begin immediate").await?;
     // Read after the lock is held: however long that took, the leases start now.
     let now = clock.now();
+    let mut easy = easily(&mut transaction, jobs, now).await?.into_iter();
     let mut done = Vec::with_capacity(jobs.len());
     for job in jobs {
-        done.push(match job {
-            Job::Acquire(requests, _) => {
+        done.push(match (easy.next().flatten(), job) {
+            (Some(easy), _) => easy,
+            (None, Job::Acquire(requests, _)) => {
                 Done::Acquired(acquire::take(&mut transaction, requests, now).await?)
             }
-            Job::Update(updates, _) => {
+            (None, Job::Update(updates, _)) => {
                 Done::Updated(update::apply(&mut transaction, updates, now).await?)
             }
             #[cfg(feature = "testing")]
-            Job::Purge(_) => Done::Purged(purge::all(&mut transaction, now).await?),
+            (None, Job::Purge(_)) => Done::Purged(purge::all(&mut transaction, now).await?),
         });
     }
     transaction.commit().await?;
     Ok(done)
+}
+
+/// What can be done without a look at what is there: all jobs of a batch wait at the same time, so
+/// any order of them will do.
+async fn easily(
+    transaction: &mut SqliteConnection,
+    jobs: &[Job],
+    now: i64,
+) -> Result<Vec<Option<Done>>, Failure> {
+    let requests: Vec<_> = jobs.iter().filter_map(Job::as_request).collect();
+    let updates: Vec<_> = jobs.iter().filter_map(Job::as_update).collect();
+    let mut leases = many::claim(transaction, &requests, now).await?.into_iter();
+    let mut applied = many::update(transaction, &updates, now).await?.into_iter();
+    let done = jobs.iter().map(|job| {
+        if job.as_request().is_some() {
+            let lease = leases.next().flatten()?;
+            Some(Done::Acquired(Acquired::Leases(vec![lease])))
+        } else if job.as_update().is_some() {
+            let applied = applied.next().unwrap_or(false);
+            applied.then(|| Done::Updated(vec![Updated::Applied]))
+        } else {
+            None
+        }
+    });
+    Ok(done.collect())
 }
