@@ -21,6 +21,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use crate::Options;
 use crate::measure::{Compared, Rounds};
 use crate::redis::server::Server;
 use crate::table::{Goal, Row};
@@ -32,9 +33,16 @@ const TURNS_IN_A_ROUND: usize = 5;
 const BODY: &str = r#"{"order_id":"order-42","amount":1200,"currency":"EUR"}"#;
 const ANSWER: &[u8] = br#"{"id":"payment-7","order_id":"order-42","amount":1200,"attempt":1}"#;
 
-/// Replays from memory, and first calls on Redis.
-pub(crate) async fn run(rounds: usize) -> Result<Vec<Row>> {
-    Ok(vec![replay(rounds).await?, first(rounds).await?])
+/// Replays from memory, and first calls on Redis, as they are wanted.
+pub(crate) async fn run(options: &Options) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    if options.want(&["http_replay"]) {
+        rows.push(replay(options.rounds).await?);
+    }
+    if options.want(&["http_first"]) {
+        rows.push(first(options.rounds).await?);
+    }
+    Ok(rows)
 }
 
 /// The same request again and again, against a handler that has the bytes at hand.

@@ -4,7 +4,7 @@
 //! cargo run --release -p oncely-benches -- memory [--json]
 //! cargo run --release -p oncely-benches -- redis|sql [--json] [--only lock]
 //! cargo run --release -p oncely-benches -- compile [--json] [--rounds 7] [--functions 500]
-//! cargo run --release -p oncely-benches -- http [--json] [--rounds 7]
+//! cargo run --release -p oncely-benches -- http [--json] [--only http_first] [--rounds 7]
 //! ```
 
 mod calls;
@@ -63,7 +63,7 @@ fn main() -> Result<()> {
         "memory" => block_on(memory::run())?,
         "redis" => block_on(redis::run(&options))?,
         "sql" => block_on(sql::run(&options))?,
-        "http" => block_on(http::run(options.rounds))?,
+        "http" => block_on(http::run(&options))?,
         other => {
             bail!(
                 "unknown suite `{other}`: there are `compile`, `memory`, `redis`, `sql` and `http`"

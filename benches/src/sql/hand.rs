@@ -1,4 +1,8 @@
 //! The same work by hand.
+//!
+//! A record has what none can do without: the key as bytes, as long as ours, whether the call is done,
+//! its outcome, and when it may be deleted, with an index. It has no lease, no fence and no
+//! fingerprint.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -6,6 +10,13 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use sqlx::pool::PoolOptions;
 use sqlx::{Connection, Database, MySql, Pool, Postgres, Sqlite, Transaction};
+
+/// What a call leaves.
+const RECEIPT: &[u8] = b"\"receipt\"";
+
+fn key(number: u64) -> Vec<u8> {
+    format!("hand/call/pay in tx//{number}").into_bytes()
+}
 
 type Work = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
@@ -47,18 +58,18 @@ macro_rules! hand {
 
             fn first(pool: Pool<Self>, number: u64) -> Work {
                 Box::pin(async move {
-                    let key = number as i64;
-                    let claim = sqlx::query($claim).bind(key).execute(&pool).await?;
+                    let claim = sqlx::query($claim).bind(key(number)).execute(&pool).await?;
                     ensure!(claim.rows_affected() == 1, "claimed before");
-                    sqlx::query($complete).bind("\"receipt\"").bind(key).execute(&pool).await?;
+                    let complete = sqlx::query($complete).bind(RECEIPT).bind(key(number));
+                    complete.execute(&pool).await?;
                     Ok(())
                 })
             }
 
             fn select(pool: Pool<Self>, number: u64) -> Work {
                 Box::pin(async move {
-                    let found: Option<String> =
-                        sqlx::query_scalar($select).bind(number as i64).fetch_one(&pool).await?;
+                    let found: Option<Vec<u8>> =
+                        sqlx::query_scalar($select).bind(key(number)).fetch_one(&pool).await?;
                     ensure!(found.is_some(), "no receipt");
                     Ok(())
                 })
@@ -73,12 +84,12 @@ macro_rules! hand {
                 Box::pin(async move {
                     let mut tx = pool.begin().await?;
                     if let Some(number) = number {
-                        sqlx::query($claim).bind(number as i64).execute(&mut *tx).await?;
+                        sqlx::query($claim).bind(key(number)).execute(&mut *tx).await?;
                     }
                     tx.pay().await?;
                     if let Some(number) = number {
-                        let complete = sqlx::query($complete).bind("\"receipt\"");
-                        complete.bind(number as i64).execute(&mut *tx).await?;
+                        let complete = sqlx::query($complete).bind(RECEIPT).bind(key(number));
+                        complete.execute(&mut *tx).await?;
                     }
                     tx.commit().await?;
                     Ok(())
@@ -108,11 +119,15 @@ macro_rules! hand {
 hand!(
     Postgres,
     8,
-    "create table hand (id bigint primary key, state int not null, outcome text); \
+    "create table hand (key bytea primary key, state smallint not null, outcome bytea, \
+         expires_at bigint not null); \
+     create index hand_expires_at on hand (expires_at); \
      create table paid (id bigint not null)",
-    "insert into hand (id, state) values ($1, 0) on conflict do nothing",
-    "update hand set state = 1, outcome = $1 where id = $2",
-    "select outcome from hand where id = $1",
+    "insert into hand (key, state, expires_at) \
+     values ($1, 0, (extract(epoch from clock_timestamp()) * 1000)::bigint + 86400000) \
+     on conflict do nothing",
+    "update hand set state = 1, outcome = $1 where key = $2 and state = 0",
+    "select outcome from hand where key = $1",
     "insert into paid values ($1)",
     |pool, number| Box::pin(async move {
         let mut connection = pool.acquire().await?;
@@ -127,11 +142,13 @@ hand!(
 hand!(
     MySql,
     8,
-    "create table hand (id bigint primary key, state int not null, outcome longtext); \
+    "create table hand (`key` varbinary(700) not null primary key, state tinyint not null, \
+         outcome mediumblob, expires_at bigint not null, index hand_expires_at (expires_at)); \
      create table paid (id bigint not null)",
-    "insert ignore into hand (id, state) values (?, 0)",
-    "update hand set state = 1, outcome = ? where id = ?",
-    "select outcome from hand where id = ?",
+    "insert ignore into hand (`key`, state, expires_at) \
+     values (?, 0, cast(unix_timestamp(now(3)) * 1000 as signed) + 86400000)",
+    "update hand set state = 1, outcome = ? where `key` = ? and state = 0",
+    "select outcome from hand where `key` = ?",
     "insert into paid values (?)",
     |pool, number| Box::pin(async move {
         let mut connection = pool.acquire().await?;
@@ -146,18 +163,20 @@ hand!(
 hand!(
     Sqlite,
     1,
-    "create table hand (id integer primary key, state int not null, outcome text); \
+    "create table hand (key blob primary key not null, state integer not null, outcome blob, \
+         expires_at integer not null); \
+     create index hand_expires_at on hand (expires_at); \
      create table paid (id integer not null)",
-    "insert or ignore into hand (id, state) values (?, 0)",
-    "update hand set state = 1, outcome = ? where id = ?",
-    "select outcome from hand where id = ?",
+    "insert or ignore into hand (key, state, expires_at) \
+     values (?, 0, cast(unixepoch('subsec') * 1000 as integer) + 86400000)",
+    "update hand set state = 1, outcome = ? where key = ? and state = 0",
+    "select outcome from hand where key = ?",
     "insert into paid values (?)",
     |pool, number| Box::pin(async move {
-        sqlx::query("insert into hand (id, state) values (?, 0)")
-            .bind(-number)
-            .execute(&pool)
-            .await?;
-        sqlx::query("delete from hand where id = ?").bind(-number).execute(&pool).await?;
+        let name = format!("hand/lock/{number}").into_bytes();
+        let insert = sqlx::query("insert into hand (key, state, expires_at) values (?, 0, 0)");
+        insert.bind(name.clone()).execute(&pool).await?;
+        sqlx::query("delete from hand where key = ?").bind(name).execute(&pool).await?;
         Ok(())
     })
 );
