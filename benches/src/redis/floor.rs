@@ -3,6 +3,8 @@
 //!
 //! The scripts read and write what `acquire_one.lua` and `update_one.lua` of the store read and write
 //! for a key that nobody else wants; a store that comes to need less must take it from here too.
+//! Each call here is one command. The store's are too, unless many are on their way: then it sends
+//! several as one, which is for it to win.
 
 use std::sync::Arc;
 
