@@ -34,7 +34,8 @@ struct Options {
 impl Options {
     /// Whether one of `rows`, which are measured together, is wanted.
     fn want(&self, rows: &[&str]) -> bool {
-        rows.iter().any(|row| row.starts_with(&self.only))
+        let is_meant = |row: &&str| row.starts_with(&self.only) || self.only.starts_with(*row);
+        rows.iter().any(|row| is_meant(row))
     }
 }
 

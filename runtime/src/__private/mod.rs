@@ -1,6 +1,7 @@
 //! What the attributes expand to. Not for direct use: it changes without notice.
 
 mod arguments;
+mod in_place;
 mod joined;
 mod operation;
 mod returns;

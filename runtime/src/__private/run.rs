@@ -1,8 +1,9 @@
 //! From the expansion of an attribute to the builders that a person would call by hand.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 
+use super::in_place::InPlace;
 use super::returns::{Replays, Returns};
 use crate::coordinator::{Binding, Coordinator, Idempotent, Lock};
 use crate::idempotency::{Outcome, Preparation};
@@ -44,8 +45,10 @@ pub async fn run_idempotent<R, T, E>(
     body: impl Future<Output = R>,
 ) -> R {
     let Replays { returns, outcomes, preparation } = answers;
-    let body = async |_| prepared(returns.reader()(body.await), preparation).await;
-    answer(&returns, call.attempt(&outcomes, body).await)
+    let read = returns.reader();
+    let ended = pin!(Some(async move { prepared(read(body.await), preparation).await }));
+    let body = InPlace::new(ended);
+    answer(&returns, call.attempt(&outcomes, |_| body).await)
 }
 
 /// As [`run_idempotent`], and the body goes on when the caller is dropped.
@@ -63,7 +66,7 @@ where
 {
     let Replays { returns, outcomes, preparation } = answers;
     let read = returns.reader();
-    let ended = async move { prepared(read(body.await), preparation).await };
+    let ended = Box::pin(async move { prepared(read(body.await), preparation).await });
     Box::pin(async move { answer(&returns, call.attempt_detached(outcomes, move |_| ended).await) })
 }
 
@@ -100,7 +103,10 @@ pub async fn run_lock<R, T, E>(
     returns: Returns<R, T, E>,
     body: impl Future<Output = R>,
 ) -> R {
-    match lock.attempt(async |_| returns.reader()(body.await)).await {
+    let read = returns.reader();
+    let ended = pin!(Some(async move { read(body.await) }));
+    let body = InPlace::new(ended);
+    match lock.attempt(|_| body).await {
         Ok(value) => returns.value(value),
         Err(failure) => returns.failure(failure),
     }

@@ -21,6 +21,7 @@ use crate::model::{
     Arguments, Error, ErrorKind, Failure, Fingerprint, Key, LeaseRequest, OnInterrupted,
     OnStoreError, Operation, Piece, StoredOutcome, render,
 };
+use crate::store::BoxFuture;
 
 /// A call that is about to run once; from [`Coordinator::idempotent`].
 ///
@@ -139,7 +140,11 @@ impl Idempotent {
             Claimed::Free(free) => free,
         };
         let keeper = coordinator.clone();
-        let call = async move { free.take(keeper.0.cache.as_ref(), &plan, &outcomes, body).await };
+        // Boxed before it is wrapped, so that none of the wrappers moves it.
+        let call: BoxFuture<'static, _> =
+            Box::pin(
+                async move { free.take(keeper.0.cache.as_ref(), &plan, &outcomes, body).await },
+            );
         detached(leases, call).await
     }
 }

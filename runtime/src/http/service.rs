@@ -114,7 +114,7 @@ where
     let outcomes = Outcomes { values: Answer::codec(), errors: ErrorPolicy::Forget };
     let (retention, is_detached) = (settings.retention, settings.detached);
     let run = move |_| {
-        async move {
+        Box::pin(async move {
             match inner.call(request).await {
                 Ok(response) if (settings.stores)(response.status()) => {
                     Ok(Answer::read(response, &settings.also_store, &settings.never_store).await)
@@ -122,7 +122,7 @@ where
                 Ok(response) => Err(Unstored::Passed(response)),
                 Err(error) => Err(Unstored::Failed(error)),
             }
-        }
+        })
         .in_current_span()
     };
     let outcome = match is_detached {
