@@ -35,7 +35,7 @@ impl Options {
     /// Whether one of `rows`, which are measured together, is wanted.
     fn want(&self, rows: &[&str]) -> bool {
         let is_meant = |row: &&str| row.starts_with(&self.only) || self.only.starts_with(*row);
-        rows.iter().any(|row| is_meant(row))
+        rows.iter().any(is_meant)
     }
 }
 

@@ -117,11 +117,14 @@ async fn replays(server: &Server, oncely: &Coordinator, floor: &Floor) -> Result
     });
     let cached = peers::cached(&server.url(), STORED).await?;
     let nothing = || async { Ok(()) };
-    let one = rounds(1, &[Arc::clone(&ours), get, cached], nothing).await?.medians;
+    let one =
+        rounds(1, &[Arc::clone(&ours), get, cached, Arc::clone(&read)], nothing).await?.medians;
     let many = rounds(MANY, &[ours, read], nothing).await?.rates;
     Ok(vec![
         Row::compared("replay_c1", one.compared(0, 1), "µs", Goal::AtMost(1.10)),
         Row::compared("replay_c1_cached", one.compared(2, 1), "µs", Goal::None),
+        // What a script costs that does nothing but read.
+        Row::compared("replay_c1_script", one.compared(3, 1), "µs", Goal::None),
         Row::compared("replay_c128", many.compared(0, 1), "ops/s", Goal::AtLeast(0.90)),
     ])
 }
