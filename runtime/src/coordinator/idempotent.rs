@@ -1,7 +1,6 @@
 //! The builder behind `#[idempotent]`.
 
 use std::future::Future;
-use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,17 +8,18 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Coordinator;
-use super::installed::{self, Binding};
+use super::detached::detached;
+use super::installed::Binding;
 use super::lock::Lock;
 use super::settings::{FOREVER, Settings, wrong};
 use crate::idempotency::{
     self, Claimed, Codec, ForgetErrors, Outcome, Outcomes, RememberErrors, RememberErrorsIf,
     Remembering,
 };
-use crate::lease::{Call, Claim, Downstream, Frame, Leases};
+use crate::lease::{Call, Claim, Downstream, Frame};
 use crate::model::{
-    Arguments, Error, ErrorKind, Failure, Fingerprint, Key, LeaseRequest, OnInterrupted,
-    OnStoreError, Operation, Piece, StoredOutcome, render,
+    Arguments, Error, Failure, Fingerprint, Key, LeaseRequest, OnInterrupted, OnStoreError,
+    Operation, Piece, StoredOutcome, render,
 };
 use crate::store::BoxFuture;
 
@@ -149,26 +149,6 @@ impl Idempotent {
     }
 }
 
-/// Runs `call` on a task of its own, in the frame and the scope of this one.
-async fn detached<T, E>(
-    leases: &Leases,
-    call: impl Future<Output = Result<Outcome<T>, Failure<E>>> + Send + 'static,
-) -> Result<Outcome<T>, Failure<E>>
-where
-    T: Send + 'static,
-    E: Send + 'static,
-{
-    let call = Frame::within(Frame::current(), installed::inherit(call));
-    match leases.detach(call)?.await {
-        Ok(outcome) => outcome,
-        Err(ended) if ended.is_panic() => resume_unwind(ended.into_panic()),
-        Err(_) => {
-            let message = "the runtime shut down while the call ran";
-            Err(Error::new(ErrorKind::ShuttingDown, message).into())
-        }
-    }
-}
-
 impl<R> Idempotent<R> {
     /// The same call with another choice for errors, and the choice it had.
     fn with_errors<S>(self, errors: S) -> (Idempotent<S>, R) {
@@ -188,7 +168,7 @@ impl<R> Idempotent<R> {
     }
 
     /// Remembers what the call was about: the same key with other arguments is then
-    /// [`KeyReused`](ErrorKind::KeyReused) and not answered with the outcome of another call.
+    /// [`KeyReused`](crate::ErrorKind::KeyReused) and not answered with the outcome of another call.
     pub fn fingerprint<T: Serialize + ?Sized>(self, arguments: &T) -> Self {
         self.fingerprinted(Fingerprint::of(arguments))
     }
@@ -271,12 +251,12 @@ impl<R> Idempotent<R> {
     /// Runs `body` once, or replays what it gave.
     ///
     /// # Errors
-    /// The body's own; [`InProgress`](ErrorKind::InProgress) if a twin runs for longer than the
-    /// call waits; [`KeyReused`](ErrorKind::KeyReused) for other arguments;
-    /// [`Interrupted`](ErrorKind::Interrupted) after an interruption that is held back;
-    /// [`LeaseLost`](ErrorKind::LeaseLost) if the body was stopped because the lease was lost;
-    /// [`Unreadable`](ErrorKind::Unreadable) if the stored outcome is;
-    /// [`StoreUnavailable`](ErrorKind::StoreUnavailable), and the body was not run.
+    /// The body's own; [`InProgress`](crate::ErrorKind::InProgress) if a twin runs for longer than the
+    /// call waits; [`KeyReused`](crate::ErrorKind::KeyReused) for other arguments;
+    /// [`Interrupted`](crate::ErrorKind::Interrupted) after an interruption that is held back;
+    /// [`LeaseLost`](crate::ErrorKind::LeaseLost) if the body was stopped because the lease was lost;
+    /// [`Unreadable`](crate::ErrorKind::Unreadable) if the stored outcome is;
+    /// [`StoreUnavailable`](crate::ErrorKind::StoreUnavailable), and the body was not run.
     ///
     /// # Panics
     /// With the body's own panic: the call then counts as interrupted. A panic while the outcome
@@ -322,8 +302,8 @@ impl<R> Idempotent<R> {
     /// key, so that the next call runs the body. Whether there was such a call.
     ///
     /// # Errors
-    /// [`InProgress`](ErrorKind::InProgress) if the call runs;
-    /// [`StoreUnavailable`](ErrorKind::StoreUnavailable).
+    /// [`InProgress`](crate::ErrorKind::InProgress) if the call runs;
+    /// [`StoreUnavailable`](crate::ErrorKind::StoreUnavailable).
     pub async fn resolve_as_not_run(self) -> Result<bool, Error> {
         let (coordinator, plan) = self.into_plan()?;
         idempotency::resolve(&coordinator.0.leases, &plan, None).await
@@ -335,7 +315,7 @@ impl<R> Idempotent<R> {
     ///
     /// # Errors
     /// As [`resolve_as_not_run`](Self::resolve_as_not_run), and
-    /// [`Unreadable`](ErrorKind::Unreadable) if `value` cannot be stored.
+    /// [`Unreadable`](crate::ErrorKind::Unreadable) if `value` cannot be stored.
     pub async fn resolve_with<T: Serialize>(self, value: &T) -> Result<bool, Error> {
         self.resolve_as(|key| idempotency::storable(key, value)).await
     }

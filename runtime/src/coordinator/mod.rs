@@ -1,6 +1,7 @@
 //! The coordinator: one store, one namespace, and what is held through them.
 
 mod builder;
+mod detached;
 mod idempotent;
 mod installed;
 mod joined;
