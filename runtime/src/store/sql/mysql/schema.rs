@@ -12,6 +12,8 @@ pub(super) async fn prepare(connection: &mut MySqlConnection) -> Result<i64, Fai
         Err(failure) if failure.meaning() == Meaning::Missing => {}
         // The first table is there, and somebody is about to make the others.
         Err(Failure::Unsupported(_)) if is_new(connection).await? => {}
+        // Who was about to may have done so between the two questions.
+        Err(Failure::Unsupported(_)) => return check(connection).await,
         checked => return checked,
     }
     let made = sqlx::raw_sql(schema(SqlDialect::MySql)).execute(&mut *connection).await;
