@@ -3,8 +3,12 @@
 
 use std::fmt::Debug;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use oncely::{Error, idempotent, with_lock};
+use oncely::store::memory::MemoryStore;
+use oncely::store::{Key, LeaseRequest, Store};
+use oncely::{Coordinator, Error, idempotent, with_lock};
 use tokio::task::{LocalSet, spawn_local};
 
 use crate::{Failure, alone, excludes, replays, saw, seen};
@@ -140,4 +144,57 @@ async fn other_task(order: u64) -> Result<u64, Error> {
 async fn the_future_can_move_to_another_thread() {
     let oncely = oncely::Coordinator::connect("memory:").await.unwrap();
     assert_eq!(tokio::spawn(oncely.scope(other_task(7))).await.unwrap().unwrap(), 7);
+}
+
+/// Tries to take a key when it is dropped, and says whether it could.
+struct Takes(Arc<MemoryStore>, Arc<Mutex<Option<bool>>>);
+
+impl Drop for Takes {
+    fn drop(&mut self) {
+        let key = Key::lock("oncely", "guarded").unwrap();
+        let request = LeaseRequest::new(key, Duration::from_secs(1));
+        let taken = self.0.at_once().unwrap().acquire_one(&request);
+        *self.1.lock().unwrap() = Some(taken.is_ok());
+    }
+}
+
+#[with_lock(key = "guarded", constant, coordinator = oncely)]
+async fn guarded(oncely: &Coordinator, guard: Takes) -> Result<(), Error> {
+    let _guard = guard;
+    std::future::pending().await
+}
+
+/// What a body holds is gone before its key is another's.
+#[tokio::test]
+async fn a_dropped_body_is_gone_before_its_key_is_free() {
+    let (store, could) = (Arc::new(MemoryStore::new()), Arc::default());
+    let oncely = Coordinator::new(Arc::clone(&store));
+    let guard = Takes(Arc::clone(&store), Arc::clone(&could));
+    let call = tokio::time::timeout(Duration::from_millis(20), guarded(&oncely, guard));
+    assert!(call.await.is_err());
+    assert_eq!(*could.lock().unwrap(), Some(false));
+    // It is free now: this guard could have it.
+    drop(Takes(store, Arc::clone(&could)));
+    assert_eq!(*could.lock().unwrap(), Some(true));
+}
+
+const LARGE: usize = 16 * 1024;
+
+#[idempotent(key = "large:<request>", skip(oncely), coordinator = oncely)]
+#[with_lock(key = "large:<request>", coordinator = oncely)]
+async fn large(oncely: &Coordinator, request: u64) -> Result<u64, Error> {
+    let mut room = [0_u8; LARGE];
+    tokio::task::yield_now().await;
+    room[0] = 1;
+    Ok(request + u64::from(std::hint::black_box(room)[0]))
+}
+
+/// The steps of a call do not keep room for the body, each for itself.
+#[tokio::test]
+async fn a_large_body_is_kept_a_few_times_at_most() {
+    let oncely = Coordinator::connect("memory:").await.unwrap();
+    let call = large(&oncely, 1);
+    let size = size_of_val(&call);
+    assert!(size < 5 * LARGE, "{size} bytes for a body of {LARGE}");
+    assert_eq!(call.await.unwrap(), 2);
 }
