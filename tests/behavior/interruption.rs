@@ -183,6 +183,8 @@ for_every_store! {
         });
         let panic = spawn(call).await.unwrap_err().into_panic();
         assert!(panic.downcast::<String>().unwrap().contains("the body's own words"));
+        let next = pay(&oncely, "42").run(|call| async move { Ok::<_, Error>(call.attempt()) });
+        assert_eq!(next.await.unwrap(), Outcome::Executed(2));
     }
 
     async fn attempts_are_counted_until_one_comes_to_its_end(fixture: Fixture) {

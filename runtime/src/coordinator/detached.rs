@@ -1,16 +1,17 @@
-//! A call on a task of its own, which goes on when its caller is dropped.
+//! A call that goes on when its caller is dropped.
 
 use std::future::Future;
-use std::panic::resume_unwind;
+use std::sync::Arc;
 
 use super::installed;
 use crate::idempotency::Outcome;
 use crate::lease::{Frame, Leases};
-use crate::model::{Error, ErrorKind, Failure};
+use crate::model::Failure;
 
-/// Runs `call` on a task of its own, in the frame and the scope of this one.
+/// Runs `call` where it is waited for, and, once nobody waits any more, on a task of its own, in the
+/// frame and the scope of this one.
 pub(super) async fn detached<T, E>(
-    leases: &Leases,
+    leases: &Arc<Leases>,
     call: impl Future<Output = Result<Outcome<T>, Failure<E>>> + Send + 'static,
 ) -> Result<Outcome<T>, Failure<E>>
 where
@@ -18,12 +19,5 @@ where
     E: Send + 'static,
 {
     let call = Frame::within(Frame::current(), installed::inherit(call));
-    match leases.detach(call)?.await {
-        Ok(outcome) => outcome,
-        Err(ended) if ended.is_panic() => resume_unwind(ended.into_panic()),
-        Err(_) => {
-            let message = "the runtime shut down while the call ran";
-            Err(Error::new(ErrorKind::ShuttingDown, message).into())
-        }
-    }
+    leases.detach(call)?.await
 }

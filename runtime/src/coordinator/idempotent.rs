@@ -134,7 +134,7 @@ impl Idempotent {
         }
         let (coordinator, plan) = self.into_plan()?;
         let (leases, cache) = (&coordinator.0.leases, coordinator.0.cache.as_ref());
-        // A replay needs no task: only a body has to come to its end.
+        // Only a body has to come to its end.
         let free = match idempotency::claim(leases, cache, &plan, &outcomes).await? {
             Claimed::Replayed(outcome) => return Ok(outcome),
             Claimed::Free(free) => free,
@@ -278,14 +278,14 @@ impl<R> Idempotent<R> {
         call.attempt(&outcomes, body).await.map_err(Failure::into_error)
     }
 
-    /// As [`run`](Self::run) on a task of its own: the body finishes and is recorded even if the
-    /// caller is dropped. [`Coordinator::shutdown`] waits for it.
+    /// As [`run`](Self::run), but the body finishes and is recorded even if the caller is dropped:
+    /// it goes on, on a task of its own. [`Coordinator::shutdown`] waits for it.
     ///
     /// # Errors
-    /// As [`run`](Self::run); a body that panics does so in the caller.
+    /// As [`run`](Self::run); a body that panics does so in the caller, if that is still there.
     ///
     /// # Cancel safety
-    /// Dropped, the call goes on.
+    /// Dropped before the body is polled, the key is free; dropped after that, the call goes on.
     pub async fn run_detached<T, E, F, B>(self, body: B) -> Result<Outcome<T>, E>
     where
         T: Serialize + DeserializeOwned + Send + 'static,

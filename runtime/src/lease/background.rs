@@ -7,7 +7,6 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -35,15 +34,6 @@ impl Background {
         })?;
         self.runtime.get_or_init(|| handle.clone());
         Ok(handle)
-    }
-
-    /// Runs `work` on a task of its own, and hands it out.
-    pub(super) fn detach<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> Result<JoinHandle<T>, Error> {
-        let runtime = self.enter()?;
-        Ok(self.tasks.spawn_on(work, &runtime))
     }
 
     /// Runs `work` to its end on the current runtime, or on the one seen last; never panics, also
@@ -86,10 +76,13 @@ impl<T: Send + 'static> Future for Completing<'_, T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        let Some(work) = &mut self.work else { return Poll::Pending };
-        let output = std::task::ready!(work.as_mut().poll(context));
-        self.work = None;
-        Poll::Ready(output)
+        // Work that panics has come to its end: it is not there any more when this is dropped.
+        let Some(mut work) = self.work.take() else { return Poll::Pending };
+        let polled = work.as_mut().poll(context);
+        if polled.is_pending() {
+            self.work = Some(work);
+        }
+        polled
     }
 }
 

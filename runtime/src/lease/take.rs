@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -212,12 +211,17 @@ impl Leases {
         StoreError::new(StoreErrorKind::Unavailable, format!("no answer within {limit:?}"))
     }
 
-    /// Runs `call` on a task of its own, which a shutdown waits for.
+    /// A call that goes on in the background when it is dropped half-way. A shutdown waits for it.
     pub(crate) fn detach<T: Send + 'static>(
-        &self,
+        self: &Arc<Self>,
         call: impl Future<Output = T> + Send + 'static,
-    ) -> Result<JoinHandle<T>, Error> {
-        self.background.detach(call)
+    ) -> Result<impl Future<Output = T>, Error> {
+        self.background.enter()?;
+        let counted = self.background.token();
+        Ok(Completing::new(self, async move {
+            let _counted = counted;
+            call.await
+        }))
     }
 
     /// Lets what runs come to its end until `deadline`, then stops the rest and gives its keys

@@ -1,8 +1,8 @@
 //! Calls that meet on their way to one server go together, as one script.
 //!
 //! A script costs the server more to call than to run, and each command costs the driver two
-//! messages. So when many calls are on their way, the next ones gather until they are half as many,
-//! or until one comes back, and then share the price. They pay with waiting, for less than a round
+//! messages. So when many calls are on their way, the next ones gather until they are as many, or
+//! until one comes back, and then share the price. They pay with waiting, for less than a round
 //! trip; whoever meets no crowd pays two locks and is sent at once.
 //!
 //! Each call of a batch has its own answer, and gives up for itself: what they share is the way, and
@@ -25,11 +25,9 @@ use super::script::{Script, TOKENS};
 use super::update;
 use crate::store::{Key, Lease, LeaseRequest, Update};
 
-/// So many may be on their way before anybody waits.
-const FEW: usize = 4;
-/// Beyond those few, a call waits while those that wait are fewer than this part of those on their
-/// way.
-const PART: usize = 2;
+/// So many may be on their way before anybody waits. Beyond them, a call waits while those that wait
+/// are fewer than those on their way.
+const FEW: usize = 2;
 /// How many calls go together at most: nobody else is served while their script runs.
 const MOST: usize = 64;
 /// An outcome longer than this goes alone, in bytes: it costs more than a call does, and would keep
@@ -101,7 +99,7 @@ type Answered = oneshot::Receiver<Result<Value, Failure>>;
 impl Batches {
     fn enter(&self, call: &One<'_>) -> Going {
         let mut state = self.0.lock();
-        let enough = state.waiting.len() >= state.on_their_way.saturating_sub(FEW) / PART;
+        let enough = state.waiting.len() + FEW >= state.on_their_way;
         if call.is_long() || (enough && state.waiting.is_empty()) {
             state.on_their_way += 1;
             return Going::Alone;
