@@ -201,6 +201,42 @@ for_every_store! {
         assert_eq!(events.count("not recorded"), 0);
     }
 
+    async fn a_key_that_a_release_nobody_heard_of_gave_to_the_next_is_not_lost(fixture: Fixture) {
+        let (oncely, events) = (fixture.coordinator(), Events::listen());
+        let guard = oncely.lock("order").acquire().await.unwrap();
+        fixture.store().once(Call::Release, StoreFault::FailAfter);
+        fixture.store().always(Call::Release, StoreFault::FailBefore);
+        let others = fixture.elsewhere();
+        let next = async {
+            let next = soon(others.lock("order").acquire()).await.unwrap();
+            fixture.store().heal();
+            next
+        };
+        let (released, next) = tokio::join!(soon(guard.release()), next);
+        released.unwrap();
+        assert_eq!(events.count("lease lost"), 0);
+        soon(next.release()).await.unwrap();
+    }
+
+    async fn a_lock_given_back_beside_an_outcome_nobody_heard_of_is_not_lost(fixture: Fixture) {
+        let (oncely, events) = (fixture.coordinator(), Events::listen());
+        fixture.store().once(Call::Complete, StoreFault::FailAfter);
+        fixture.store().always(Call::Complete, StoreFault::FailBefore);
+        let call = pay(&oncely, "42").with_lock(oncely.lock("order"));
+        let others = fixture.elsewhere();
+        let next = async {
+            soon(fixture.store().called(Call::Complete, 1)).await;
+            let next = soon(others.lock("order").acquire()).await.unwrap();
+            fixture.store().heal();
+            next
+        };
+        let ran = Counter::default();
+        let (ended, next) = tokio::join!(soon(call.run(counted(&ran))), next);
+        assert_eq!(ended.unwrap(), Outcome::Executed(1));
+        assert_eq!(events.count("lease lost"), 0);
+        soon(next.release()).await.unwrap();
+    }
+
     async fn two_unprotected_holders_of_one_lock_do_not_look_like_one_downstream(fixture: Fixture) {
         let oncely = fixture.coordinator();
         fixture.store().down();

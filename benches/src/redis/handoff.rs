@@ -23,12 +23,19 @@ const TIMES: usize = 15;
 /// Long enough for a waiter in another process to be certainly waiting.
 const SETTLING: Duration = Duration::from_millis(4);
 const KEY: &str = "handoff";
-const CHANNEL: &str = "handed:handoff";
-const TAKE: &str = "return redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', 30000)";
+const BY_HAND: &str = "floor:handoff";
+const QUEUE: &str = "floor:handoff:queue";
+const TOKENS: &str = "floor:handoff:tokens";
+const TAKE: &str = "
+    if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', 30000) then return false end
+    return redis.call('INCR', KEYS[2])";
+const WAIT: &str = "return redis.call('RPUSH', KEYS[1], ARGV[1])";
 const RELEASE: &str = "
     if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
     redis.call('DEL', KEYS[1])
-    redis.call('PUBLISH', ARGV[2], '')
+    repeat
+      local waiter = redis.call('LPOP', KEYS[2])
+    until not waiter or redis.call('PUBLISH', waiter, '') > 0
     return 1";
 
 /// All rows.
@@ -146,13 +153,20 @@ fn now() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()
 }
 
-/// Wake-one, written by hand: the release publishes, the waiter hears it and takes.
+/// Wake-one, written by hand: the release publishes to the first who waits, who hears it and takes.
+///
+/// It has what nobody can leave out. Each process waits on a channel of its own, in a list: one
+/// channel for all would wake them all. A waiter that is gone is passed over. The holder has a
+/// fencing token, and its key expires. There is nobody who hands the key on within a process, renews
+/// it, or gives a place up.
 struct ByHand {
     connection: MultiplexedConnection,
     handed: Arc<Notify>,
     take: String,
+    wait: String,
     release: String,
     token: String,
+    channel: String,
 }
 
 impl ByHand {
@@ -167,21 +181,23 @@ impl ByHand {
         });
         let mut connection = connect(url, config).await?;
         let mut names = Vec::new();
-        for text in [TAKE, RELEASE] {
+        for text in [TAKE, WAIT, RELEASE] {
             let mut load = redis::cmd("SCRIPT");
             load.arg("LOAD").arg(text);
             names.push(load.query_async(&mut connection).await?);
         }
         let release = names.pop().context("a script")?;
+        let wait = names.pop().context("a script")?;
         let take = names.pop().context("a script")?;
         let token = std::process::id().to_string();
-        Ok(Self { connection, handed, take, release, token })
+        let channel = format!("handed:{token}");
+        Ok(Self { connection, handed, take, wait, release, token, channel })
     }
 
     async fn try_take(&self) -> Result<bool> {
         let mut call = redis::cmd("EVALSHA");
-        call.arg(&self.take).arg(1).arg("floor:handoff").arg(&self.token);
-        let taken: Option<String> = call.query_async(&mut self.connection.clone()).await?;
+        call.arg(&self.take).arg(2).arg(BY_HAND).arg(TOKENS).arg(&self.token);
+        let taken: Option<u64> = call.query_async(&mut self.connection.clone()).await?;
         Ok(taken.is_some())
     }
 
@@ -193,13 +209,17 @@ impl ByHand {
         Ok(())
     }
 
-    /// Tries, subscribes, tries again in case it was given back in between, and waits to be woken.
+    /// Tries, comes into the list, tries again in case it was given back in between, and waits to be
+    /// woken.
     async fn wait(&self) -> Result<()> {
         if self.try_take().await? {
             return Ok(());
         }
         let mut subscribe = redis::cmd("SUBSCRIBE");
-        subscribe.arg(CHANNEL).exec_async(&mut self.connection.clone()).await?;
+        subscribe.arg(&self.channel).exec_async(&mut self.connection.clone()).await?;
+        let mut call = redis::cmd("EVALSHA");
+        call.arg(&self.wait).arg(1).arg(QUEUE).arg(&self.channel);
+        call.exec_async(&mut self.connection.clone()).await?;
         while !self.try_take().await? {
             self.handed.notified().await;
         }
@@ -208,7 +228,7 @@ impl ByHand {
 
     async fn release(&self) -> Result<()> {
         let mut call = redis::cmd("EVALSHA");
-        call.arg(&self.release).arg(1).arg("floor:handoff").arg(&self.token).arg(CHANNEL);
+        call.arg(&self.release).arg(2).arg(BY_HAND).arg(QUEUE).arg(&self.token);
         Ok(call.exec_async(&mut self.connection.clone()).await?)
     }
 }

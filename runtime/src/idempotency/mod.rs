@@ -96,34 +96,28 @@ pub(crate) async fn claim<T, E>(
     let mut waiting = Waiting::new(leases, &plan.claims);
     let mut turn = waiting.begin(plan.wait).await;
     loop {
-        // Whoever got the answer from the store keeps it; `None` if that was another.
-        let mut asked = None;
-        let occupant = match turn {
+        let (asked, answer) = match turn {
             Turn::Held(held) => return Ok(Claimed::Free(Free::Held(held))),
-            Turn::Answered(occupant) => occupant,
-            Turn::Ask => {
-                asked = cache.map(|cache| (cache, Instant::now()));
-                match waiting.ask().await {
-                    Ok(Taken::Held(held)) => {
-                        return Ok(Claimed::Free(Free::Held(waiting.over(held))));
-                    }
-                    Ok(Taken::Occupied(occupant)) => {
-                        waiting.share(&occupant);
-                        occupant
-                    }
-                    Err(error) => {
-                        waiting.failed();
-                        if plan.runs_without(&error) {
-                            return Ok(Claimed::Free(Free::Unprotected(error)));
-                        }
-                        return Err(error.about(&plan.key).into());
-                    }
+            Turn::Answered(occupant) => (None, Ok(Taken::Occupied(occupant))),
+            Turn::Ask => (cache.map(|_| Instant::now()), waiting.ask().await),
+            Turn::Asked(asked, answer) => (Some(asked), answer),
+        };
+        let occupant = match answer {
+            Ok(Taken::Held(held)) => return Ok(Claimed::Free(Free::Held(waiting.over(held)))),
+            Ok(Taken::Occupied(occupant)) => occupant,
+            Err(error) => {
+                waiting.failed();
+                if plan.runs_without(&error) {
+                    return Ok(Claimed::Free(Free::Unprotected(error)));
                 }
+                return Err(error.about(&plan.key).into());
             }
         };
+        waiting.share(&occupant);
         let busy = match plan.judge(occupant)? {
             Verdict::Replay(recorded, remaining) => {
-                if let Some((cache, asked)) = asked {
+                // Whoever got the answer from the store keeps it.
+                if let (Some(cache), Some(asked)) = (cache, asked) {
                     cache.keep(&plan.key, recorded.clone(), asked, remaining);
                 }
                 return plan.replay(outcomes, &recorded).map(Claimed::Replayed);

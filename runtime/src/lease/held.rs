@@ -185,7 +185,8 @@ impl Held {
 
     /// Tries for the length of one lease after the first failure, which is renewed meanwhile, or until the store says that
     /// trying again does not help: the caller waits for this. By law *successor-only* the last try
-    /// may succeed although the lease has run out.
+    /// may succeed although the lease has run out. A key that was held and is another's after a try
+    /// that was not answered was given back by that try.
     async fn settle_patiently(
         mut self,
         first: Update,
@@ -194,11 +195,20 @@ impl Held {
         let mut leases = self.group.leases().cloned();
         let mut updates = Vec::from_iter(leases.next().map(|lease| (lease, first.clone())));
         updates.extend(leases.map(|lease| (lease, Update::Release)));
+        let was_held = !self.group.remaining().is_zero();
+        let mut in_doubt = false;
         let mut give_up = None;
         let mut pause = FIRST_PAUSE;
         let settled = loop {
             match self.leases.send(&updates).await {
-                Ok(answers) => break self.answered(&answers, &first),
+                Ok(mut answers) => {
+                    for ((_, update), answer) in updates.iter().zip(&mut answers) {
+                        if in_doubt && matches!(update, Update::Release) {
+                            *answer = Updated::Applied;
+                        }
+                    }
+                    break self.answered(&answers, &first);
+                }
                 Err(error)
                     if error.kind() != StoreErrorKind::Unavailable
                         || self.group.is_lost()
@@ -206,7 +216,7 @@ impl Held {
                 {
                     break Settled::Unknown(error);
                 }
-                Err(_) => {}
+                Err(_) => in_doubt = was_held,
             }
             sleep(pause.min(self.group.remaining())).await;
             pause = (pause * 2).min(LONGEST_PAUSE);

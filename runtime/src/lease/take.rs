@@ -34,6 +34,8 @@ pub(crate) struct Leases {
     /// Whether the store serves those who wait in their order, whatever their process.
     pub(super) keeps_order: bool,
     store_timeout: Duration,
+    /// As the store says, if it sees to that itself.
+    answers_within: Option<Duration>,
     closing: AtomicBool,
 }
 
@@ -55,6 +57,7 @@ impl Leases {
         Arc::new(Self {
             spare_tokens: store.spare_tokens(),
             keeps_order: store.keeps_order(),
+            answers_within: store.answers_within(),
             store,
             lines: Arc::default(),
             renewer: Renewer::default(),
@@ -88,7 +91,9 @@ impl Leases {
         }
         self.heartbeat.keep(&runtime);
         let request = Arc::clone(self).request(Arc::clone(claims), sent);
-        match within(self.store_timeout, Completing::new(self, request)).await {
+        // The store is asked twice.
+        let limit = self.limit(self.store_timeout, 2);
+        match within(limit, Completing::new(self, request)).await {
             Some(answer) => {
                 let taken = answer?;
                 // What was granted too late, for us or for the lease, is given back by its drop.
@@ -181,8 +186,9 @@ impl Leases {
             }
         };
         let patience = requests.iter().map(|request| request.lease).max().unwrap_or_default();
-        let answer = within(patience.max(self.store_timeout), self.store.acquire(requests));
-        Ok(match answer.await.unwrap_or_else(|| Err(self.too_late()))? {
+        let limit = self.limit(patience.max(self.store_timeout), 1);
+        let answer = within(limit, self.store.acquire(requests)).await;
+        Ok(match answer.unwrap_or_else(|| Err(self.too_late()))? {
             Acquired::Leases(leases) => {
                 let group = Group::new(leases, claims, sent);
                 Taken::Held(Held::new(Arc::clone(self), group))
@@ -196,7 +202,8 @@ impl Leases {
         &self,
         updates: &[(Lease, Update)],
     ) -> Result<Vec<Updated>, StoreError> {
-        match within(self.store_timeout, self.store.update(updates)).await {
+        let limit = self.limit(self.store_timeout, 1);
+        match within(limit, self.store.update(updates)).await {
             Some(Ok(answers)) if answers.len() == updates.len() => Ok(answers),
             Some(Ok(_)) => {
                 Err(StoreError::new(StoreErrorKind::Corrupt, "the store answered another question"))
@@ -204,6 +211,12 @@ impl Leases {
             Some(Err(error)) => Err(error),
             None => Err(self.too_late()),
         }
+    }
+
+    /// The limit for so many questions, unless the store will have answered them by then.
+    fn limit(&self, limit: Duration, questions: u32) -> Option<Duration> {
+        let answered = self.answers_within.map(|answer| answer.saturating_mul(questions));
+        answered.is_none_or(|answered| answered > limit).then_some(limit)
     }
 
     fn too_late(&self) -> StoreError {

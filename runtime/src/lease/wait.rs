@@ -1,11 +1,14 @@
 //! Waiting for an occupied key: acquiring again when it may be free, which is also the takeover.
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::call::Frame;
 use super::held::Held;
@@ -37,6 +40,8 @@ pub(crate) struct Waiting<'a> {
 pub(crate) enum Turn {
     /// Ask the store.
     Ask,
+    /// Nothing: it was asked then.
+    Asked(Instant, Result<Taken, Error>),
     /// Nothing: whoever held all the keys has handed them over.
     Held(Held),
     /// Nothing: somebody who asked for all of the line has the answer.
@@ -209,18 +214,72 @@ impl<'a> Waiting<'a> {
             self.lead = None;
             return Some(Turn::Ask);
         };
+        let mut look = Look { hint: self.hint.take(), freed, at: next_look, deadline };
+        if !is_called {
+            let is_worth_it = look.is_worth_asking().await;
+            self.hint = look.hint;
+            return is_worth_it.then_some(Turn::Ask);
+        }
+        // On a task of its own: it runs where the call is heard, and asks from there. The caller may
+        // be on a thread that sleeps, and to wake that takes longer than to ask.
+        let called = look.called(Arc::clone(self.leases), Arc::clone(self.claims));
+        let (hint, turn) = match Handle::try_current() {
+            Ok(runtime) => {
+                let asked = AbortOnDropHandle::new(runtime.spawn(called)).await;
+                asked.unwrap_or((None, Some(Turn::Ask)))
+            }
+            Err(_) => called.await,
+        };
+        self.hint = hint;
+        turn
+    }
+}
+
+/// The time until it is worth asking again.
+struct Look {
+    hint: Option<Hint>,
+    freed: Arc<Notify>,
+    /// When to ask although nothing was heard.
+    at: Instant,
+    deadline: Instant,
+}
+
+impl Look {
+    /// Whether it was worth asking before the deadline.
+    async fn is_worth_asking(&mut self) -> bool {
+        let changed = async {
+            match &mut self.hint {
+                // One that is there at once says nothing, and would make this a loop without a pause.
+                Some(hint) if !hint.fired => hint.changed.as_mut().await,
+                Some(_) | None => pending().await,
+            }
+        };
         tokio::select! {
             biased;
-            () = freed.notified() => {}
-            // One that is there at once says nothing, and would make this a loop without a pause.
-            () = hint.changed(), if !hint.fired => self.hint = None,
-            () = sleep_until(next_look.min(deadline)) => {
-                if next_look >= deadline {
-                    return None;
-                }
+            () = self.freed.notified() => true,
+            () = changed => {
+                self.hint = None;
+                true
             }
+            () = sleep_until(self.at.min(self.deadline)) => self.at < self.deadline,
         }
-        Some(Turn::Ask)
+    }
+
+    /// Asks when it is worth it.
+    ///
+    /// # Cancel safety
+    /// As [`Leases::take`].
+    async fn called(
+        mut self,
+        leases: Arc<Leases>,
+        claims: Arc<[Claim]>,
+    ) -> (Option<Hint>, Option<Turn>) {
+        if !self.is_worth_asking().await {
+            return (self.hint, None);
+        }
+        let sent = Instant::now();
+        let answer = leases.take(&claims, sent).await;
+        (self.hint, Some(Turn::Asked(sent, answer)))
     }
 }
 
@@ -244,9 +303,5 @@ impl Hint {
         });
         let fired = poll_fn(|context| Poll::Ready(changed.as_mut().poll(context).is_ready())).await;
         Self { changed, fired }
-    }
-
-    async fn changed(&mut self) {
-        self.changed.as_mut().await;
     }
 }

@@ -62,17 +62,19 @@ pub(crate) async fn acquire(leases: &Arc<Leases>, plan: &Plan) -> Result<Held, E
     let mut waiting = Waiting::new(leases, &plan.claims);
     let mut turn = waiting.begin(plan.wait).await;
     loop {
-        let busy = match turn {
+        let answer = match turn {
             Turn::Held(held) => return Ok(held),
-            Turn::Answered(occupant) => occupant,
-            Turn::Ask => match waiting.ask().await {
-                Ok(Taken::Held(held)) => return Ok(waiting.over(held)),
-                Ok(Taken::Occupied(occupant)) => occupant,
-                Err(error) => {
-                    waiting.failed();
-                    return Err(error.about(&plan.key));
-                }
-            },
+            Turn::Answered(occupant) => Ok(Taken::Occupied(occupant)),
+            Turn::Ask => waiting.ask().await,
+            Turn::Asked(_, answer) => answer,
+        };
+        let busy = match answer {
+            Ok(Taken::Held(held)) => return Ok(waiting.over(held)),
+            Ok(Taken::Occupied(occupant)) => occupant,
+            Err(error) => {
+                waiting.failed();
+                return Err(error.about(&plan.key));
+            }
         };
         match busy.state {
             RecordState::InProgress { .. } if Frame::holds(&busy) => {

@@ -18,6 +18,7 @@ use std::fmt::Debug;
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use at_once::AtOnce;
 pub(crate) use connect::connect;
@@ -118,6 +119,12 @@ pub trait Store: Debug + Send + Sync + 'static {
         false
     }
 
+    /// The longest that an operation takes to succeed or to fail; `None`, which is the default, if
+    /// nothing sees to that. Whoever would wait at least so long needs no clock of their own.
+    fn answers_within(&self) -> Option<Duration> {
+        None
+    }
+
     /// How many numbers above each token it grants the store leaves unused; 0 unless it says so.
     ///
     /// With spare tokens a lock is handed from one caller to the next of the same coordinator
@@ -163,6 +170,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn keeps_order(&self) -> bool {
         (**self).keeps_order()
+    }
+
+    fn answers_within(&self) -> Option<Duration> {
+        (**self).answers_within()
     }
 
     fn spare_tokens(&self) -> u64 {

@@ -379,6 +379,11 @@ impl Store for RedisStore {
         matches!(self.servers, Servers::One(_))
     }
 
+    /// In a cluster what was taken is given back after a failure, which may take longer.
+    fn answers_within(&self) -> Option<Duration> {
+        matches!(self.servers, Servers::One(_)).then_some(LIMIT)
+    }
+
     fn spare_tokens(&self) -> u64 {
         SPARE_TOKENS
     }

@@ -46,9 +46,10 @@ local function give(key, token, note, keep, offset)
     if tell(key, first, 'now') then
       local now, micros = clock(offset)
       local id, next_token = string.sub(first, 1, 16), math.max(token + STRIDE, micros * 2)
-      local value = in_progress('g', 'r', 'w', next_token, now + RESERVED, now, 1, id, '')
-      redis.call('SET', key, value, 'PX', keep)
       local second = first_of(key)
+      local value = in_progress('g', 'r', second and 'w' or '-', next_token, now + RESERVED, now, 1,
+        id, '')
+      redis.call('SET', key, value, 'PX', keep)
       if second then tell(key, second, 'nxt') end
       return
     end
