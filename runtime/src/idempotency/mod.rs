@@ -24,21 +24,17 @@ pub use self::storable::{AsResponse, AsValue, Preparation, ResponseShape, Storab
 use tokio::time::Instant;
 
 use crate::lease::{
-    Call, Claim, Downstream, Frame, Held, Leases, Lost, Settled, Taken, Turn, Waiting,
-    report_unprotected,
+    Call, Claims, Frame, Held, Leases, Lost, Settled, Taken, Turn, Waiting, report_unprotected,
 };
 use crate::model::{
-    Error, ErrorKind, Failure, Fingerprint, Key, Occupant, OnStoreError, Operation, RecordState,
+    Error, ErrorKind, Failure, Fingerprint, Key, Occupant, OnStoreError, RecordState,
 };
 
 /// One idempotent call, and the locks its body needs.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(crate) operation: Operation,
-    pub(crate) key: Key,
-    pub(crate) fingerprint: Option<Fingerprint>,
-    /// The claim of `key` first, then the locks: a replay is found before any lock is looked at.
-    pub(crate) claims: Arc<[Claim]>,
+    /// The claim of the call first, then the locks: a replay is found before any lock is looked at.
+    pub(crate) claims: Claims,
     pub(crate) retention: Duration,
     /// How long to wait for a twin, and how long for a lock.
     pub(crate) wait: Duration,
@@ -89,7 +85,7 @@ pub(crate) async fn claim<T, E>(
     plan: &Plan,
     outcomes: &Outcomes<T, E>,
 ) -> Result<Claimed<T>, Failure<E>> {
-    if let Some(recorded) = cache.and_then(|cache| cache.find(&plan.key)) {
+    if let Some(recorded) = cache.and_then(|cache| cache.find(plan.key())) {
         leases.check_open()?;
         return plan.replay(outcomes, &recorded).map(Claimed::Replayed);
     }
@@ -116,7 +112,7 @@ pub(crate) async fn claim<T, E>(
                         if plan.runs_without(&error) {
                             return Ok(Claimed::Free(Free::Unprotected(error)));
                         }
-                        return Err(error.about(&plan.key).into());
+                        return Err(error.about(plan.key()).into());
                     }
                 }
             }
@@ -124,7 +120,7 @@ pub(crate) async fn claim<T, E>(
         let busy = match plan.judge(occupant)? {
             Verdict::Replay(recorded, remaining) => {
                 if let Some((cache, asked)) = asked {
-                    cache.keep(&plan.key, recorded.clone(), asked, remaining);
+                    cache.keep(plan.key(), recorded.clone(), asked, remaining);
                 }
                 return plan.replay(outcomes, &recorded).map(Claimed::Replayed);
             }
@@ -164,8 +160,16 @@ pub(crate) enum Verdict {
 }
 
 impl Plan {
+    pub(crate) fn key(&self) -> &Key {
+        self.claims.key()
+    }
+
+    pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
+        self.claims.first().request.fingerprint
+    }
+
     fn is_own(&self, occupant: &Occupant) -> bool {
-        occupant.key == self.key
+        occupant.key == *self.key()
     }
 
     pub(crate) fn judge(&self, occupant: Occupant) -> Result<Verdict, Error> {
@@ -177,7 +181,7 @@ impl Plan {
                 Err(Error::would_deadlock(&occupant.key))
             }
             RecordState::InProgress { .. } => Ok(Verdict::Wait(occupant)),
-            RecordState::Completed { outcome, age, remaining } if occupant.key == self.key => {
+            RecordState::Completed { outcome, age, remaining } if occupant.key == *self.key() => {
                 let now = SystemTime::now();
                 let at = now.checked_sub(age).unwrap_or(now);
                 let recorded = Recorded { fingerprint: occupant.fingerprint, outcome, at };
@@ -190,9 +194,9 @@ impl Plan {
 
     /// Fingerprints of different algorithms cannot be compared; neither can one with none.
     fn check_same_call(&self, recorded: Option<&Fingerprint>) -> Result<(), Error> {
-        match (&self.fingerprint, recorded) {
+        match (&self.fingerprint(), recorded) {
             (Some(ours), Some(theirs)) if ours.version() == theirs.version() && ours != theirs => {
-                Err(Error::key_reused(&self.key))
+                Err(Error::key_reused(self.key()))
             }
             (None | Some(_), _) => Ok(()),
         }
@@ -205,7 +209,7 @@ impl Plan {
         recorded: &Recorded,
     ) -> Result<Outcome<T>, Failure<E>> {
         self.check_same_call(recorded.fingerprint.as_ref())?;
-        match outcomes.recalled(&self.key, &recorded.outcome)? {
+        match outcomes.recalled(self.key(), &recorded.outcome)? {
             Ok(value) => Ok(Outcome::Replayed { value, at: recorded.at }),
             Err(error) => Err(Failure::Replayed(error)),
         }
@@ -230,7 +234,7 @@ impl Plan {
 
 /// Runs the body under its leases and tells the store how it ended.
 async fn execute<T, E, F>(
-    mut held: Held,
+    held: Held,
     cache: Option<&Cache>,
     plan: &Plan,
     outcomes: &Outcomes<T, E>,
@@ -239,21 +243,20 @@ async fn execute<T, E, F>(
 where
     F: Future<Output = Result<T, E>>,
 {
-    let call = held.call(&plan.operation, &plan.key, Downstream::PerCall);
-    let ended = match held.run(&call, body).await {
+    let ended = match held.run(body).await {
         Ok(ended) => ended,
-        Err(Lost) => return Err(Error::lease_lost(&plan.key).into()),
+        Err(Lost) => return Err(Error::lease_lost(plan.key()).into()),
     };
-    let (outcome, panic) = outcomes.stored(&plan.key, &ended);
+    let (outcome, panic) = outcomes.stored(plan.key(), &ended);
     let settled = match outcome {
         Some(outcome) => {
             // Counted from before the completion is sent: the store's retention ends later.
             let known = cache.map(|cache| (cache, Instant::now(), outcome.clone()));
-            let settled = held.complete(outcome, plan.fingerprint, plan.retention).await;
+            let settled = held.complete(outcome, plan.fingerprint(), plan.retention).await;
             if let (Some((cache, since, outcome)), Settled::Applied) = (known, &settled) {
-                let (fingerprint, at) = (plan.fingerprint, SystemTime::now());
+                let (fingerprint, at) = (plan.fingerprint(), SystemTime::now());
                 let recorded = Recorded { fingerprint, outcome, at };
-                cache.keep(&plan.key, recorded, since, plan.retention);
+                cache.keep(plan.key(), recorded, since, plan.retention);
             }
             settled
         }
@@ -267,7 +270,7 @@ where
         // not be told: "error" would invite the very retry that repeats it.
         (Ok(value), Settled::Applied | Settled::Unknown(_)) => Ok(Outcome::Executed(value)),
         // A successor holds the key: its outcome is the one that counts, and a retry gets that.
-        (Ok(_), Settled::Lost) => Err(Error::lease_lost(&plan.key).into()),
+        (Ok(_), Settled::Lost) => Err(Error::lease_lost(plan.key()).into()),
         // Never hidden by a release that failed as well.
         (Err(error), _) => Err(Failure::Body(error)),
     }
@@ -282,8 +285,8 @@ async fn unprotected<T, E, F>(
 where
     F: Future<Output = Result<T, E>>,
 {
-    report_unprotected(&plan.key, error);
-    let call = Call::unprotected(&plan.operation, plan.key.clone(), Downstream::PerCall);
+    report_unprotected(plan.key(), error);
+    let call = Call::unprotected(&plan.claims.caller, plan.key().clone());
     let ended = Frame::scope(call.clone(), body(call)).await;
     ended.map(Outcome::Executed).map_err(Failure::Body)
 }
