@@ -27,7 +27,7 @@ use crate::lease::{
     Call, Claims, Frame, Held, Leases, Lost, Settled, Taken, Turn, Waiting, report_unprotected,
 };
 use crate::model::{
-    Error, ErrorKind, Failure, Fingerprint, Key, Occupant, OnStoreError, RecordState,
+    Error, ErrorKind, Failure, Fingerprint, Key, Occupant, OnStoreError, RecordState, StoredOutcome,
 };
 
 /// One idempotent call, and the locks its body needs.
@@ -87,7 +87,8 @@ pub(crate) async fn claim<T, E>(
 ) -> Result<Claimed<T>, Failure<E>> {
     if let Some(recorded) = cache.and_then(|cache| cache.find(plan.key())) {
         leases.check_open()?;
-        return plan.replay(outcomes, &recorded).map(Claimed::Replayed);
+        plan.check_same_call(recorded.fingerprint.as_ref())?;
+        return plan.replay(outcomes, &recorded.outcome, recorded.at).map(Claimed::Replayed);
     }
     let mut waiting = Waiting::new(leases, &plan.claims);
     let mut turn = waiting.begin(plan.wait).await;
@@ -117,18 +118,20 @@ pub(crate) async fn claim<T, E>(
                 }
             }
         };
-        let busy = match plan.judge(occupant)? {
-            Verdict::Replay(recorded, remaining) => {
+        match plan.judge(&occupant)? {
+            Verdict::Replay { outcome, at, remaining } => {
                 if let Some((cache, asked)) = asked {
-                    cache.keep(plan.key(), recorded.clone(), asked, remaining);
+                    let (fingerprint, outcome) = (occupant.fingerprint, outcome.clone());
+                    let recorded = Recorded { fingerprint, outcome, at };
+                    cache.keep(plan.key(), recorded, asked, remaining);
                 }
-                return plan.replay(outcomes, &recorded).map(Claimed::Replayed);
+                return plan.replay(outcomes, outcome, at).map(Claimed::Replayed);
             }
-            Verdict::Wait(busy) => busy,
-        };
-        turn = match waiting.next(&busy, plan.wait_for(&busy)).await {
+            Verdict::Wait => {}
+        }
+        turn = match waiting.next(&occupant, plan.wait_for(&occupant)).await {
             Some(turn) => turn,
-            None => return Err(plan.timed_out(&busy, waiting.waited()).into()),
+            None => return Err(plan.timed_out(&occupant, waiting.waited()).into()),
         };
     }
 }
@@ -153,10 +156,14 @@ impl Free {
 }
 
 /// What to do about an occupied key.
-pub(crate) enum Verdict {
-    /// The record, and for how long it still replays.
-    Replay(Recorded, Duration),
-    Wait(Occupant),
+pub(crate) enum Verdict<'occupant> {
+    /// The same call has this outcome since then, and for so long it still replays.
+    Replay {
+        outcome: &'occupant StoredOutcome,
+        at: SystemTime,
+        remaining: Duration,
+    },
+    Wait,
 }
 
 impl Plan {
@@ -172,20 +179,23 @@ impl Plan {
         occupant.key == *self.key()
     }
 
-    pub(crate) fn judge(&self, occupant: Occupant) -> Result<Verdict, Error> {
-        if self.is_own(&occupant) {
+    pub(crate) fn judge<'occupant>(
+        &self,
+        occupant: &'occupant Occupant,
+    ) -> Result<Verdict<'occupant>, Error> {
+        let is_own = self.is_own(occupant);
+        if is_own {
             self.check_same_call(occupant.fingerprint.as_ref())?;
         }
-        match occupant.state {
-            RecordState::InProgress { .. } if Frame::holds(&occupant) => {
+        match &occupant.state {
+            RecordState::InProgress { .. } if Frame::holds(occupant) => {
                 Err(Error::would_deadlock(&occupant.key))
             }
-            RecordState::InProgress { .. } => Ok(Verdict::Wait(occupant)),
-            RecordState::Completed { outcome, age, remaining } if occupant.key == *self.key() => {
+            RecordState::InProgress { .. } => Ok(Verdict::Wait),
+            RecordState::Completed { outcome, age, remaining } if is_own => {
                 let now = SystemTime::now();
-                let at = now.checked_sub(age).unwrap_or(now);
-                let recorded = Recorded { fingerprint: occupant.fingerprint, outcome, at };
-                Ok(Verdict::Replay(recorded, remaining))
+                let at = now.checked_sub(*age).unwrap_or(now);
+                Ok(Verdict::Replay { outcome, at, remaining: *remaining })
             }
             RecordState::Completed { .. } => Err(Error::not_a_lock(&occupant.key)),
             RecordState::Interrupted => Err(Error::interrupted(&occupant.key)),
@@ -202,15 +212,15 @@ impl Plan {
         }
     }
 
-    /// Answers with what an earlier call gave, if that was the same call.
+    /// Answers with what the same call gave earlier.
     pub(crate) fn replay<T, E>(
         &self,
         outcomes: &Outcomes<T, E>,
-        recorded: &Recorded,
+        outcome: &StoredOutcome,
+        at: SystemTime,
     ) -> Result<Outcome<T>, Failure<E>> {
-        self.check_same_call(recorded.fingerprint.as_ref())?;
-        match outcomes.recalled(self.key(), &recorded.outcome)? {
-            Ok(value) => Ok(Outcome::Replayed { value, at: recorded.at }),
+        match outcomes.recalled(self.key(), outcome)? {
+            Ok(value) => Ok(Outcome::Replayed { value, at }),
             Err(error) => Err(Failure::Replayed(error)),
         }
     }

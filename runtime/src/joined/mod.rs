@@ -73,13 +73,13 @@ pub(crate) async fn join<T, E>(
             Ok(Granted::Occupied(occupant)) => occupant,
             Err(error) => return Err(error.about(plan.key()).into()),
         };
-        match plan.judge(met)? {
-            Verdict::Replay(recorded, _) => {
-                return plan.replay(outcomes, &recorded).map(Joined::Answers);
+        match plan.judge(&met)? {
+            Verdict::Replay { outcome, at, .. } => {
+                return plan.replay(outcomes, outcome, at).map(Joined::Answers);
             }
-            Verdict::Wait(busy) => {
-                if !deadline.pause(&busy).await {
-                    return Err(Error::in_progress(&busy, deadline.waited()).into());
+            Verdict::Wait => {
+                if !deadline.pause(&met).await {
+                    return Err(Error::in_progress(&met, deadline.waited()).into());
                 }
             }
         }
