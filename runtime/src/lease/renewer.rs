@@ -270,3 +270,39 @@ async fn renew(leases: Arc<Leases>, batch: Vec<(usize, Arc<Group>)>) {
         report_failed_renewal(failed, &error);
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may panic")]
+mod tests {
+    use super::super::call::{Caller, Downstream};
+    use super::super::claims::{Claim, Claims};
+    use super::{Arc, Duration, Group, Instant, Leases};
+    use crate::model::{Key, Lease, LeaseRequest, Operation, Token};
+    use crate::store::memory::MemoryStore;
+
+    fn group(key: &str) -> Arc<Group> {
+        let key = Key::lock("oncely", key).unwrap();
+        let lease = Lease::new(key.clone(), Token::new(1), 1);
+        let request = LeaseRequest::new(key, Duration::from_secs(30));
+        let claim = Claim { request, max_hold: Duration::from_secs(3_600) };
+        let (operation, downstream) = (Operation::fixed("lock"), Downstream::PerHolder);
+        let claims = Claims::new(Caller { operation, downstream }, claim);
+        Arc::new(Group::new(lease, Vec::new(), &claims, Instant::now()))
+    }
+
+    #[tokio::test]
+    async fn a_late_answer_does_not_move_whoever_has_the_place_now() {
+        let leases = Leases::new(Arc::new(MemoryStore::new()), Duration::from_secs(5));
+        let renewer = &leases.renewer;
+        let (one, other) = (group("one"), group("other"));
+        let place = renewer.keep(&leases, Arc::clone(&one));
+        renewer.forget(place);
+        assert_eq!(renewer.keep(&leases, Arc::clone(&other)), place);
+        let renew_at = || renewer.schedule.lock().places[place].as_ref().unwrap().renew_at;
+        let planned = renew_at();
+        renewer.reschedule(place, &one, None);
+        assert_eq!(renew_at(), planned);
+        renewer.reschedule(place, &other, None);
+        assert_eq!(renew_at(), None);
+    }
+}

@@ -57,3 +57,20 @@ impl<L> Drop for Locked<'_, L> {
         self.count.store(self.lines.len(), Ordering::Release);
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may panic")]
+mod tests {
+    use super::Shard;
+    use crate::model::Key;
+
+    #[test]
+    fn only_a_shard_with_lines_is_locked() {
+        let (shard, key) = (Shard::default(), Key::lock("oncely", "order").unwrap());
+        assert!(shard.lock_if_any().is_none());
+        shard.lock().insert(key.clone(), 1);
+        assert_eq!(shard.lock_if_any().unwrap().get(&key), Some(&1));
+        shard.lock().remove(&key);
+        assert!(shard.lock_if_any().is_none());
+    }
+}
