@@ -1,11 +1,13 @@
 //! One call at a time.
 
+use oncely::store::Updated;
+use oncely::store::{Acquired, BoxFuture, Lease, LeaseRequest, Store, StoreError, Token, Update};
 use oncely::testing::{Call, StoreFault};
-use oncely::{Error, ErrorKind};
+use oncely::{Coordinator, Error, ErrorKind};
 use oncely_tests::{Counter, Stage, for_every_store, ms, secs, soon};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::{abort, lock_on_stage, spawn};
+use crate::{abort, counted, lock_on_stage, spawn};
 
 for_every_store! {
     async fn bodies_under_one_lock_run_one_at_a_time(fixture: Fixture) {
@@ -234,4 +236,34 @@ for_every_store! {
         let none = fixture.coordinator().lock_all(Vec::<String>::new());
         assert_eq!(none.acquire().await.unwrap_err().kind(), ErrorKind::InvalidConfiguration);
     }
+}
+
+/// A store that keeps one lease back.
+#[derive(Debug)]
+struct Short;
+
+impl Store for Short {
+    fn acquire<'a>(
+        &'a self,
+        requests: &'a [LeaseRequest],
+    ) -> BoxFuture<'a, Result<Acquired, StoreError>> {
+        let lease = |request: &LeaseRequest| Lease::new(request.key.clone(), Token::new(1), 1);
+        let leases = requests[1..].iter().map(lease).collect();
+        Box::pin(async { Ok(Acquired::Leases(leases)) })
+    }
+
+    fn update<'a>(
+        &'a self,
+        updates: &'a [(Lease, Update)],
+    ) -> BoxFuture<'a, Result<Vec<Updated>, StoreError>> {
+        Box::pin(async { Ok(vec![Updated::Applied; updates.len()]) })
+    }
+}
+
+#[tokio::test]
+async fn a_body_does_not_run_under_fewer_leases_than_keys() {
+    let (oncely, ran) = (Coordinator::new(Short), Counter::default());
+    let call = oncely.lock_all(["one", "other"]).run(counted(&ran));
+    assert_eq!(call.await.unwrap_err().kind(), ErrorKind::Unreadable);
+    assert_eq!(ran.count(), 0);
 }

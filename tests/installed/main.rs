@@ -7,12 +7,12 @@ use oncely_tests::Counter;
 
 /// What `#[idempotent]` makes of a function without a coordinator of its own.
 fn call() -> Idempotent {
-    idempotent(&installed(), Operation::named("pay"), None).fingerprint(&42)
+    idempotent(installed(), Operation::named("pay"), None).fingerprint(&42)
 }
 
 /// What `#[with_lock]` makes of one.
 fn locked() -> Lock {
-    lock(&installed(), &[&[oncely::__private::Piece::Text("order")]])
+    lock(installed(), &[&[oncely::__private::Piece::Text("order")]])
 }
 
 async fn run(call: Idempotent, ran: &Counter) -> Result<usize, Error> {
@@ -53,7 +53,7 @@ async fn calls_go_through_the_scoped_coordinator_then_the_installed_one_or_nowhe
     assert_eq!(second.scope(async { run(call(), &ran).await }).await.unwrap(), 1);
     let inherited = second.scope(async {
         let ran = ran.clone();
-        let outer = idempotent(&installed(), Operation::named("outer"), None).fingerprint(&1);
+        let outer = idempotent(installed(), Operation::named("outer"), None).fingerprint(&1);
         outer.run_detached(move |_| async move { run(call(), &ran).await }).await
     });
     assert_eq!(inherited.await.unwrap().into_value(), 1);

@@ -91,13 +91,18 @@ fn once(door: &Door, function: &Function, once: &Once, lock: Option<&Exclusive>)
     let hold = once
         .hold_when_interrupted
         .then(|| quote_spanned!(span=> .on_interrupted(#door::OnInterrupted::Hold)));
+    // Whoever comes last has the binding.
+    let binding = match lock {
+        Some(_) => quote_spanned!(span=> ::core::clone::Clone::clone(&binding)),
+        None => quote_spanned!(span=> binding),
+    };
     let lock = lock.map(|lock| {
         let lock = exclusive(door, lock);
         quote_spanned!(span=> .with_lock(#lock))
     });
     quote_spanned! {span=>
         #arguments
-        #door::idempotent(&binding, #operation, #key)
+        #door::idempotent(#binding, #operation, #key)
             .arguments(arguments #varying)
             #(#scope)*
             #(#retention)*
@@ -165,7 +170,7 @@ fn exclusive(door: &Door, lock: &Exclusive) -> TokenStream {
     let keys = lock.keys.iter().map(|key| pieces(door, key));
     let limits = limits(door, &lock.limits);
     quote_spanned! {span=>
-        #door::lock(&binding, &[#(&#keys),*]) #limits
+        #door::lock(binding, &[#(&#keys),*]) #limits
     }
 }
 

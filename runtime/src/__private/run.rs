@@ -7,7 +7,7 @@ use super::in_place::InPlace;
 use super::returns::{Replays, Returns};
 use crate::coordinator::{Binding, Coordinator, Idempotent, Lock};
 use crate::idempotency::{Outcome, Preparation};
-use crate::model::{Failure, Operation, Piece, render};
+use crate::model::{Failure, Key, Operation, Piece, with_rendered};
 
 /// The scoped coordinator, then the installed one.
 pub fn installed() -> Binding {
@@ -25,17 +25,16 @@ pub fn named(name: &'static str) -> Operation {
 }
 
 /// A call of `operation`; without a key, its arguments are the key.
-pub fn idempotent(
-    binding: &Binding,
-    operation: Operation,
-    key: Option<&[Piece<'_>]>,
-) -> Idempotent {
-    Idempotent::new(binding.clone(), operation, key.map(render))
+pub fn idempotent(binding: Binding, operation: Operation, key: Option<&[Piece<'_>]>) -> Idempotent {
+    let key = key.map(|key| with_rendered(key, |key| binding.key(&operation, None, key)));
+    Idempotent::new(binding, operation, key)
 }
 
 /// A lock on all of `keys`.
-pub fn lock(binding: &Binding, keys: &[&[Piece<'_>]]) -> Lock {
-    Lock::new(binding.clone(), keys.iter().map(|key| render(key)))
+pub fn lock(binding: Binding, keys: &[&[Piece<'_>]]) -> Lock {
+    Lock::new(binding, keys, |namespace, pieces| {
+        with_rendered(pieces, |key| Key::lock(namespace, key))
+    })
 }
 
 /// Runs the body of an idempotent function once, or replays it.

@@ -1,7 +1,6 @@
 //! The builder behind `#[idempotent]`.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -16,7 +15,7 @@ use crate::idempotency::{
     self, Claimed, Codec, ForgetErrors, Outcome, Outcomes, RememberErrors, RememberErrorsIf,
     Remembering,
 };
-use crate::lease::{Call, Claim, Downstream, Frame};
+use crate::lease::{Call, Caller, Claims, Downstream, Frame};
 use crate::model::{
     Arguments, Error, Failure, Fingerprint, Key, LeaseRequest, OnInterrupted, OnStoreError,
     Operation, Piece, StoredOutcome, render,
@@ -46,7 +45,8 @@ pub struct Idempotent<R = ForgetErrors> {
 #[derive(Debug)]
 enum Name {
     Fingerprint,
-    Key(Result<String, Error>),
+    /// Without the scope, which is said later.
+    Key(Result<Key, Error>),
     /// Nothing does: it is like no other.
     Nothing,
 }
@@ -55,7 +55,7 @@ impl Idempotent {
     pub(crate) fn new(
         binding: Binding,
         operation: Operation,
-        key: Option<Result<String, Error>>,
+        key: Option<Result<Key, Error>>,
     ) -> Self {
         Self {
             binding,
@@ -110,9 +110,9 @@ impl Idempotent {
         if let Some(lock) = self.lock {
             return lock.attempt(body).await.map(Outcome::Executed);
         }
-        let namespace = &self.binding.coordinator()?.0.namespace;
-        let key = Key::call(namespace, &self.operation, self.scope?.as_deref(), "no key")?;
-        let call = Call::unprotected(&self.operation, key, Downstream::PerHolder);
+        let key = self.binding.key(&self.operation, self.scope?.as_deref(), "no key")?;
+        let caller = Caller { operation: self.operation, downstream: Downstream::PerHolder };
+        let call = Call::unprotected(&caller, key);
         let ended = Frame::scope(call.clone(), body(call)).await;
         ended.map(Outcome::Executed).map_err(Failure::Body)
     }
@@ -170,7 +170,7 @@ impl<R> Idempotent<R> {
     /// Remembers what the call was about: the same key with other arguments is then
     /// [`KeyReused`](crate::ErrorKind::KeyReused) and not answered with the outcome of another call.
     pub fn fingerprint<T: Serialize + ?Sized>(self, arguments: &T) -> Self {
-        self.fingerprinted(Fingerprint::of(arguments))
+        Self { fingerprint: Fingerprint::of(arguments).map(Some), ..self }
     }
 
     /// The fingerprint of all arguments.
@@ -179,13 +179,10 @@ impl<R> Idempotent<R> {
         let mut arguments = arguments.into();
         // A key that the attribute spells goes before one that an argument is.
         if let (Name::Fingerprint, Some(key)) = (&self.name, arguments.take_name()) {
-            self.name = key.map_or(Name::Nothing, |key| Name::Key(Ok(key)));
+            let named = |key: String| self.binding.key(&self.operation, None, &key);
+            self.name = key.map_or(Name::Nothing, |key| Name::Key(named(key)));
         }
-        self.fingerprinted(arguments.finish())
-    }
-
-    fn fingerprinted(mut self, fingerprint: Result<Fingerprint, Error>) -> Self {
-        self.fingerprint = fingerprint.map(Some);
+        self.fingerprint = arguments.finish().map(Some);
         self
     }
 
@@ -326,7 +323,7 @@ impl<R> Idempotent<R> {
         outcome: impl FnOnce(&Key) -> Result<StoredOutcome, Error>,
     ) -> Result<bool, Error> {
         let (coordinator, plan) = self.into_plan()?;
-        let outcome = outcome(&plan.key)?;
+        let outcome = outcome(plan.key())?;
         idempotency::resolve(&coordinator.0.leases, &plan, Some(outcome)).await
     }
 
@@ -341,39 +338,36 @@ impl<R> Idempotent<R> {
     }
 
     pub(super) fn into_plan(self) -> Result<(Coordinator, idempotency::Plan), Error> {
-        let coordinator = self.binding.into_coordinator()?;
+        self.binding.coordinator()?;
         let mut settings = self.settings;
         let lease = settings.lease(self.retention)?;
-        let fingerprint = self.fingerprint?;
-        let name = match self.name {
-            Name::Key(key) => key?,
-            Name::Fingerprint | Name::Nothing => fingerprint
-                .map(|fingerprint| fingerprint.to_string())
-                .ok_or_else(|| wrong("a call needs a key or a fingerprint"))?,
+        let (fingerprint, scope) = (self.fingerprint?, self.scope?);
+        let named = |key: &str| self.binding.key(&self.operation, scope.as_deref(), key);
+        let key = match self.name {
+            Name::Key(key) if scope.is_none() => key?,
+            Name::Key(key) => named(key?.name())?,
+            Name::Fingerprint | Name::Nothing => match fingerprint {
+                Some(fingerprint) => named(&fingerprint.to_string())?,
+                None => return Err(wrong("a call needs a key or a fingerprint")),
+            },
         };
-        let scope = self.scope?;
-        let key = Key::call(&coordinator.0.namespace, &self.operation, scope.as_deref(), &name)?;
+        let coordinator = self.binding.into_coordinator()?;
 
-        let mut request = LeaseRequest::new(key.clone(), lease);
+        let mut request = LeaseRequest::new(key, lease);
         request.fingerprint = fingerprint;
         request.on_interrupted = self.on_interrupted;
-        let claim = settings.claim(request);
+        let caller = Caller { operation: self.operation, downstream: Downstream::PerCall };
+        let mut claims = Claims::new(caller, settings.claim(request));
         let mut lock_wait = Duration::ZERO;
-        let claims: Arc<[Claim]> = match self.lock {
-            None => Arc::new([claim]),
-            Some(lock) => {
-                lock_wait = lock.settings().wait;
-                // Unprotected only if both agreed to it.
-                if lock.settings().on_store_error == OnStoreError::Refuse {
-                    settings.on_store_error = OnStoreError::Refuse;
-                }
-                lock.beside(claim, &coordinator)?
+        if let Some(lock) = self.lock {
+            lock_wait = lock.settings().wait;
+            // Unprotected only if both agreed to it.
+            if lock.settings().on_store_error == OnStoreError::Refuse {
+                settings.on_store_error = OnStoreError::Refuse;
             }
-        };
+            lock.add_to(&mut claims, &coordinator)?;
+        }
         let plan = idempotency::Plan {
-            operation: self.operation,
-            key,
-            fingerprint,
             claims,
             retention: self.retention,
             wait: settings.wait,

@@ -5,7 +5,7 @@ use std::future::Future;
 use once_cell::sync::OnceCell;
 
 use super::Coordinator;
-use crate::model::{Error, ErrorKind};
+use crate::model::{Error, ErrorKind, Key, Operation};
 
 static INSTALLED: OnceCell<Coordinator> = OnceCell::new();
 
@@ -21,6 +21,16 @@ impl Binding {
     /// The coordinator scoped to this task, then the installed one.
     pub(crate) fn ambient() -> Self {
         Self(scoped().or_else(|| INSTALLED.get().cloned()))
+    }
+
+    /// The key of a call of `operation` in the coordinator's namespace.
+    pub(crate) fn key(
+        &self,
+        operation: &Operation,
+        scope: Option<&str>,
+        key: &str,
+    ) -> Result<Key, Error> {
+        Key::call(&self.coordinator()?.0.namespace, operation, scope, key)
     }
 
     pub(super) fn coordinator(&self) -> Result<&Coordinator, Error> {

@@ -1,7 +1,6 @@
 //! The builder behind `#[with_lock]`.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -9,7 +8,7 @@ use smallvec::SmallVec;
 use super::Coordinator;
 use super::installed::Binding;
 use super::settings::{FOREVER, Settings, wrong};
-use crate::lease::{Call, Claim};
+use crate::lease::{Call, Claim, Claims};
 use crate::lock::{self, LockGuard};
 use crate::model::{Error, Failure, Key, LeaseRequest, OnStoreError};
 
@@ -18,17 +17,27 @@ use crate::model::{Error, Failure, Key, LeaseRequest, OnStoreError};
 #[must_use = "a lock does nothing until `run` or `acquire`"]
 pub struct Lock {
     binding: Binding,
-    /// Nearly always one.
-    keys: Result<SmallVec<[String; 1]>, Error>,
+    keys: Result<Keys, Error>,
     settings: Settings,
 }
 
+/// Nearly always one.
+type Keys = SmallVec<[Key; 1]>;
+
 impl Lock {
-    pub(crate) fn new(
+    /// A lock on all of `keys`, of which `name` makes the keys of the coordinator's namespace.
+    pub(crate) fn new<K>(
         binding: Binding,
-        keys: impl IntoIterator<Item = Result<String, Error>>,
+        keys: impl IntoIterator<Item = K>,
+        name: impl Fn(&str, K) -> Result<Key, Error>,
     ) -> Self {
-        let keys = keys.into_iter().collect();
+        let keys = binding.coordinator().and_then(|coordinator| {
+            let mut named = Keys::new();
+            for key in keys {
+                named.push(name(&coordinator.0.namespace, key)?);
+            }
+            Ok(named)
+        });
         Self { binding, keys, settings: Settings::default() }
     }
 
@@ -102,7 +111,7 @@ impl Lock {
     pub async fn acquire(self) -> Result<LockGuard, Error> {
         let (coordinator, plan) = self.into_plan()?;
         let held = lock::acquire(&coordinator.0.leases, &plan).await?;
-        Ok(LockGuard::new(held, plan.key))
+        Ok(LockGuard::new(held))
     }
 
     pub(crate) async fn attempt<T, E, F>(
@@ -119,27 +128,25 @@ impl Lock {
     pub(super) fn into_plan(self) -> Result<(Coordinator, lock::Plan), Error> {
         let coordinator = self.binding.into_coordinator()?;
         let settings = self.settings;
-        let claims = claims(&coordinator, settings, &self.keys?, None)?;
-        let first = claims.first().ok_or_else(|| wrong("a lock needs at least one key"))?;
-        let plan = lock::Plan {
-            key: first.request.key.clone(),
-            claims,
-            wait: settings.wait,
-            on_store_error: settings.on_store_error,
-        };
-        Ok((coordinator, plan))
+        let mut locks = claims(settings, self.keys?)?;
+        let first = locks.next().ok_or_else(|| wrong("a lock needs at least one key"))?;
+        let mut claims = Claims::new(lock::CALLER, first);
+        locks.for_each(|lock| claims.add(lock));
+        let Settings { wait, on_store_error, .. } = settings;
+        Ok((coordinator, lock::Plan { claims, wait, on_store_error }))
     }
 
-    /// The claim of the call that needs the lock, and those of its keys.
-    pub(super) fn beside(
+    /// Adds the keys to the claims of a call that needs the lock.
+    pub(super) fn add_to(
         self,
-        call: Claim,
+        claims: &mut Claims,
         coordinator: &Coordinator,
-    ) -> Result<Arc<[Claim]>, Error> {
+    ) -> Result<(), Error> {
         if !self.binding.coordinator()?.shares_store_with(coordinator) {
             return Err(wrong("a call and its lock need the same coordinator"));
         }
-        claims(coordinator, self.settings, &self.keys?, Some(call))
+        self::claims(self.settings, self.keys?)?.for_each(|lock| claims.add(lock));
+        Ok(())
     }
 
     pub(super) fn settings(&self) -> Settings {
@@ -147,27 +154,8 @@ impl Lock {
     }
 }
 
-/// The claim of the call, if there is one, and one for each different key.
-fn claims(
-    coordinator: &Coordinator,
-    settings: Settings,
-    keys: &[String],
-    call: Option<Claim>,
-) -> Result<Arc<[Claim]>, Error> {
+/// A claim for each of `keys`.
+fn claims(settings: Settings, keys: Keys) -> Result<impl Iterator<Item = Claim>, Error> {
     let lease = settings.lease(FOREVER)?;
-    let claim = |key: &str| -> Result<Claim, Error> {
-        let key = Key::lock(&coordinator.0.namespace, key)?;
-        Ok(settings.claim(LeaseRequest::new(key, lease)))
-    };
-    if let ([key], None) = (keys, &call) {
-        return Ok(Arc::new([claim(key)?]));
-    }
-    let mut claims = Vec::from_iter(call);
-    for key in keys {
-        let claim = claim(key)?;
-        if claims.iter().all(|other| other.request.key != claim.request.key) {
-            claims.push(claim);
-        }
-    }
-    Ok(claims.into())
+    Ok(keys.into_iter().map(move |key| settings.claim(LeaseRequest::new(key, lease))))
 }

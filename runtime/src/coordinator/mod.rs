@@ -114,14 +114,16 @@ impl Coordinator {
 
     /// A lock on all of `keys`, or none: in any order, without deadlocks. Equal keys count once.
     pub fn lock_all<K: AsRef<str>>(&self, keys: impl IntoIterator<Item = K>) -> Lock {
-        Lock::new(self.into(), keys.into_iter().map(|key| Ok(key.as_ref().to_owned())))
+        Lock::new(self.into(), keys, |namespace, key| Key::lock(namespace, key.as_ref()))
     }
 
     /// A call of `operation` with this idempotency key.
     ///
     /// Nothing happens before [`run`](Idempotent::run).
     pub fn idempotent(&self, operation: impl Into<String>, key: impl Into<String>) -> Idempotent {
-        Idempotent::new(self.into(), Operation::named(operation.into()), Some(Ok(key.into())))
+        let operation = Operation::named(operation.into());
+        let key = Key::call(&self.0.namespace, &operation, None, &key.into());
+        Idempotent::new(self.into(), operation, Some(key))
     }
 
     fn shares_store_with(&self, other: &Self) -> bool {

@@ -11,7 +11,7 @@ use tower_layer::Layer;
 
 use super::key::IdempotencyKey;
 use super::service::Idempotency;
-use crate::coordinator::{Coordinator, Idempotent};
+use crate::coordinator::{Binding, Coordinator, Idempotent};
 use crate::model::{OnInterrupted, OnStoreError, Operation};
 
 /// Protects every request of a service that carries an `Idempotency-Key`.
@@ -222,7 +222,9 @@ impl Settings {
     pub(super) fn call(&self, key: IdempotencyKey, caller: String) -> Idempotent {
         let operation = Operation::named(self.operation.clone());
         let key = String::from(key);
-        let mut call = Idempotent::new((&self.coordinator).into(), operation, Some(Ok(key)))
+        let binding = Binding::from(&self.coordinator);
+        let key = binding.key(&operation, None, &key);
+        let mut call = Idempotent::new(binding, operation, Some(key))
             .scope(caller)
             .retention(self.retention)
             .on_interrupted(self.on_interrupted)

@@ -24,21 +24,17 @@ pub use self::storable::{AsResponse, AsValue, Preparation, ResponseShape, Storab
 use tokio::time::Instant;
 
 use crate::lease::{
-    Call, Claim, Downstream, Frame, Held, Leases, Lost, Settled, Taken, Turn, Waiting,
-    report_unprotected,
+    Call, Claims, Frame, Held, Leases, Lost, Settled, Taken, Turn, Waiting, report_unprotected,
 };
 use crate::model::{
-    Error, ErrorKind, Failure, Fingerprint, Key, Occupant, OnStoreError, Operation, RecordState,
+    Error, ErrorKind, Failure, Fingerprint, Key, Occupant, OnStoreError, RecordState, StoredOutcome,
 };
 
 /// One idempotent call, and the locks its body needs.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(crate) operation: Operation,
-    pub(crate) key: Key,
-    pub(crate) fingerprint: Option<Fingerprint>,
-    /// The claim of `key` first, then the locks: a replay is found before any lock is looked at.
-    pub(crate) claims: Arc<[Claim]>,
+    /// The claim of the call first, then the locks: a replay is found before any lock is looked at.
+    pub(crate) claims: Claims,
     pub(crate) retention: Duration,
     /// How long to wait for a twin, and how long for a lock.
     pub(crate) wait: Duration,
@@ -89,9 +85,10 @@ pub(crate) async fn claim<T, E>(
     plan: &Plan,
     outcomes: &Outcomes<T, E>,
 ) -> Result<Claimed<T>, Failure<E>> {
-    if let Some(recorded) = cache.and_then(|cache| cache.find(&plan.key)) {
+    if let Some(recorded) = cache.and_then(|cache| cache.find(plan.key())) {
         leases.check_open()?;
-        return plan.replay(outcomes, &recorded).map(Claimed::Replayed);
+        plan.check_same_call(recorded.fingerprint.as_ref())?;
+        return plan.replay(outcomes, &recorded.outcome, recorded.at).map(Claimed::Replayed);
     }
     let mut waiting = Waiting::new(leases, &plan.claims);
     let mut turn = waiting.begin(plan.wait).await;
@@ -110,23 +107,25 @@ pub(crate) async fn claim<T, E>(
                 if plan.runs_without(&error) {
                     return Ok(Claimed::Free(Free::Unprotected(error)));
                 }
-                return Err(error.about(&plan.key).into());
+                return Err(error.about(plan.key()).into());
             }
         };
         waiting.share(&occupant);
-        let busy = match plan.judge(occupant)? {
-            Verdict::Replay(recorded, remaining) => {
+        match plan.judge(&occupant)? {
+            Verdict::Replay { outcome, at, remaining } => {
                 // Whoever got the answer from the store keeps it.
                 if let (Some(cache), Some(asked)) = (cache, asked) {
-                    cache.keep(&plan.key, recorded.clone(), asked, remaining);
+                    let (fingerprint, outcome) = (occupant.fingerprint, outcome.clone());
+                    let recorded = Recorded { fingerprint, outcome, at };
+                    cache.keep(plan.key(), recorded, asked, remaining);
                 }
-                return plan.replay(outcomes, &recorded).map(Claimed::Replayed);
+                return plan.replay(outcomes, outcome, at).map(Claimed::Replayed);
             }
-            Verdict::Wait(busy) => busy,
-        };
-        turn = match waiting.next(&busy, plan.wait_for(&busy)).await {
+            Verdict::Wait => {}
+        }
+        turn = match waiting.next(&occupant, plan.wait_for(&occupant)).await {
             Some(turn) => turn,
-            None => return Err(plan.timed_out(&busy, waiting.waited()).into()),
+            None => return Err(plan.timed_out(&occupant, waiting.waited()).into()),
         };
     }
 }
@@ -151,31 +150,46 @@ impl Free {
 }
 
 /// What to do about an occupied key.
-pub(crate) enum Verdict {
-    /// The record, and for how long it still replays.
-    Replay(Recorded, Duration),
-    Wait(Occupant),
+pub(crate) enum Verdict<'occupant> {
+    /// The same call has this outcome since then, and for so long it still replays.
+    Replay {
+        outcome: &'occupant StoredOutcome,
+        at: SystemTime,
+        remaining: Duration,
+    },
+    Wait,
 }
 
 impl Plan {
-    fn is_own(&self, occupant: &Occupant) -> bool {
-        occupant.key == self.key
+    pub(crate) fn key(&self) -> &Key {
+        self.claims.key()
     }
 
-    pub(crate) fn judge(&self, occupant: Occupant) -> Result<Verdict, Error> {
-        if self.is_own(&occupant) {
+    pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
+        self.claims.first().request.fingerprint
+    }
+
+    fn is_own(&self, occupant: &Occupant) -> bool {
+        occupant.key == *self.key()
+    }
+
+    pub(crate) fn judge<'occupant>(
+        &self,
+        occupant: &'occupant Occupant,
+    ) -> Result<Verdict<'occupant>, Error> {
+        let is_own = self.is_own(occupant);
+        if is_own {
             self.check_same_call(occupant.fingerprint.as_ref())?;
         }
-        match occupant.state {
-            RecordState::InProgress { .. } if Frame::holds(&occupant) => {
+        match &occupant.state {
+            RecordState::InProgress { .. } if Frame::holds(occupant) => {
                 Err(Error::would_deadlock(&occupant.key))
             }
-            RecordState::InProgress { .. } => Ok(Verdict::Wait(occupant)),
-            RecordState::Completed { outcome, age, remaining } if occupant.key == self.key => {
+            RecordState::InProgress { .. } => Ok(Verdict::Wait),
+            RecordState::Completed { outcome, age, remaining } if is_own => {
                 let now = SystemTime::now();
-                let at = now.checked_sub(age).unwrap_or(now);
-                let recorded = Recorded { fingerprint: occupant.fingerprint, outcome, at };
-                Ok(Verdict::Replay(recorded, remaining))
+                let at = now.checked_sub(*age).unwrap_or(now);
+                Ok(Verdict::Replay { outcome, at, remaining: *remaining })
             }
             RecordState::Completed { .. } => Err(Error::not_a_lock(&occupant.key)),
             RecordState::Interrupted => Err(Error::interrupted(&occupant.key)),
@@ -184,23 +198,23 @@ impl Plan {
 
     /// Fingerprints of different algorithms cannot be compared; neither can one with none.
     fn check_same_call(&self, recorded: Option<&Fingerprint>) -> Result<(), Error> {
-        match (&self.fingerprint, recorded) {
+        match (&self.fingerprint(), recorded) {
             (Some(ours), Some(theirs)) if ours.version() == theirs.version() && ours != theirs => {
-                Err(Error::key_reused(&self.key))
+                Err(Error::key_reused(self.key()))
             }
             (None | Some(_), _) => Ok(()),
         }
     }
 
-    /// Answers with what an earlier call gave, if that was the same call.
+    /// Answers with what the same call gave earlier.
     pub(crate) fn replay<T, E>(
         &self,
         outcomes: &Outcomes<T, E>,
-        recorded: &Recorded,
+        outcome: &StoredOutcome,
+        at: SystemTime,
     ) -> Result<Outcome<T>, Failure<E>> {
-        self.check_same_call(recorded.fingerprint.as_ref())?;
-        match outcomes.recalled(&self.key, &recorded.outcome)? {
-            Ok(value) => Ok(Outcome::Replayed { value, at: recorded.at }),
+        match outcomes.recalled(self.key(), outcome)? {
+            Ok(value) => Ok(Outcome::Replayed { value, at }),
             Err(error) => Err(Failure::Replayed(error)),
         }
     }
@@ -224,7 +238,7 @@ impl Plan {
 
 /// Runs the body under its leases and tells the store how it ended.
 async fn execute<T, E, F>(
-    mut held: Held,
+    held: Held,
     cache: Option<&Cache>,
     plan: &Plan,
     outcomes: &Outcomes<T, E>,
@@ -233,21 +247,20 @@ async fn execute<T, E, F>(
 where
     F: Future<Output = Result<T, E>>,
 {
-    let call = held.call(&plan.operation, &plan.key, Downstream::PerCall);
-    let ended = match held.run(&call, body).await {
+    let ended = match held.run(body).await {
         Ok(ended) => ended,
-        Err(Lost) => return Err(Error::lease_lost(&plan.key).into()),
+        Err(Lost) => return Err(Error::lease_lost(plan.key()).into()),
     };
-    let (outcome, panic) = outcomes.stored(&plan.key, &ended);
+    let (outcome, panic) = outcomes.stored(plan.key(), &ended);
     let settled = match outcome {
         Some(outcome) => {
             // Counted from before the completion is sent: the store's retention ends later.
             let known = cache.map(|cache| (cache, Instant::now(), outcome.clone()));
-            let settled = held.complete(outcome, plan.fingerprint, plan.retention).await;
+            let settled = held.complete(outcome, plan.fingerprint(), plan.retention).await;
             if let (Some((cache, since, outcome)), Settled::Applied) = (known, &settled) {
-                let (fingerprint, at) = (plan.fingerprint, SystemTime::now());
+                let (fingerprint, at) = (plan.fingerprint(), SystemTime::now());
                 let recorded = Recorded { fingerprint, outcome, at };
-                cache.keep(&plan.key, recorded, since, plan.retention);
+                cache.keep(plan.key(), recorded, since, plan.retention);
             }
             settled
         }
@@ -261,7 +274,7 @@ where
         // not be told: "error" would invite the very retry that repeats it.
         (Ok(value), Settled::Applied | Settled::Unknown(_)) => Ok(Outcome::Executed(value)),
         // A successor holds the key: its outcome is the one that counts, and a retry gets that.
-        (Ok(_), Settled::Lost) => Err(Error::lease_lost(&plan.key).into()),
+        (Ok(_), Settled::Lost) => Err(Error::lease_lost(plan.key()).into()),
         // Never hidden by a release that failed as well.
         (Err(error), _) => Err(Failure::Body(error)),
     }
@@ -276,8 +289,8 @@ async fn unprotected<T, E, F>(
 where
     F: Future<Output = Result<T, E>>,
 {
-    report_unprotected(&plan.key, error);
-    let call = Call::unprotected(&plan.operation, plan.key.clone(), Downstream::PerCall);
+    report_unprotected(plan.key(), error);
+    let call = Call::unprotected(&plan.claims.caller, plan.key().clone());
     let ended = Frame::scope(call.clone(), body(call)).await;
     ended.map(Outcome::Executed).map_err(Failure::Body)
 }

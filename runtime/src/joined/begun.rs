@@ -59,11 +59,9 @@ pub(crate) async fn begin<P: Begins, T, E>(
     outcomes: &Outcomes<T, E>,
     pool: &P,
 ) -> Result<Joined<Begun<P>, Outcome<T>>, Failure<E>> {
-    let Some(own) = plan.claims.first() else {
-        return Err(Error::new(ErrorKind::InvalidKey, "a call needs a key").into());
-    };
+    let own = plan.claims.first();
     let since = Instant::now();
-    let gate = timeout(plan.wait, gates.gate(&plan.key).lock_owned()).await;
+    let gate = timeout(plan.wait, gates.gate(plan.key()).lock_owned()).await;
     let Ok(gate) = gate else {
         return Err(Error::in_progress(&busy(&own.request), since.elapsed()).into());
     };
@@ -71,7 +69,7 @@ pub(crate) async fn begin<P: Begins, T, E>(
     loop {
         tries += 1;
         let begun = Carried::new(runtime()?, pool.clone().begin()).await;
-        let mut transaction = begun.map_err(|error| Error::from(error).about(&plan.key))?;
+        let mut transaction = begun.map_err(|error| Error::from(error).about(plan.key()))?;
         match join(leases, plan, outcomes, transaction.joins()).await {
             Ok(Joined::Runs(claimed)) => {
                 let (pool, request) = (pool.clone(), own.request.clone());

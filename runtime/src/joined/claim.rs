@@ -74,10 +74,10 @@ pub(super) async fn claim(
 pub(super) async fn claim_locks(
     home: DatabaseId,
     tx: &mut dyn Joins,
-    locks: &[Wish],
+    locks: impl Iterator<Item = &Wish>,
     deadline: &Deadline,
 ) -> Result<Vec<Lease>, Error> {
-    let mut requests: Vec<_> = locks.iter().map(|lock| &lock.request).collect();
+    let mut requests: Vec<_> = locks.map(|lock| &lock.request).collect();
     requests.sort_by(|one, other| one.key.cmp(&other.key));
     let mut leases = Vec::with_capacity(requests.len());
     for request in requests {

@@ -16,14 +16,11 @@ pub(crate) use self::begun::{Begun, Gates, begin};
 use self::claim::{Granted, claim, claim_locks};
 
 use crate::idempotency::{self, Outcome, Outcomes, Verdict};
-use crate::lease::{Call, Downstream, Frame, Leases};
+use crate::lease::{Call, Frame, Leases};
 use crate::lock;
-use crate::model::{Error, ErrorKind, Failure, Operation, StoredOutcome};
+use crate::model::{Error, ErrorKind, Failure, StoredOutcome};
 use crate::store::sql::{DatabaseId, Joins, Purpose};
 use crate::store::{Lease, Store, Updated};
-
-/// The name under which calls that only lock are reported.
-const LOCK: Operation = Operation::fixed("lock");
 
 /// What a call that joins a transaction does next.
 pub(crate) enum Joined<R, T> {
@@ -68,30 +65,28 @@ pub(crate) async fn join<T, E>(
     tx: &mut dyn Joins,
 ) -> Result<Joined<Claimed, Outcome<T>>, Failure<E>> {
     let (running, home) = (leases.enter()?, home(leases.store())?);
-    let Some((own, locks)) = plan.claims.split_first() else {
-        return Err(Error::new(ErrorKind::InvalidKey, "a call needs a key").into());
-    };
+    let own = plan.claims.first();
     let deadline = claim::Deadline::new(plan.wait);
     let lease = loop {
         let met = match claim(home, tx, &own.request, Purpose::Call).await {
             Ok(Granted::Lease(lease)) => break lease,
             Ok(Granted::Occupied(occupant)) => occupant,
-            Err(error) => return Err(error.about(&plan.key).into()),
+            Err(error) => return Err(error.about(plan.key()).into()),
         };
-        match plan.judge(met)? {
-            Verdict::Replay(recorded, _) => {
-                return plan.replay(outcomes, &recorded).map(Joined::Answers);
+        match plan.judge(&met)? {
+            Verdict::Replay { outcome, at, .. } => {
+                return plan.replay(outcomes, outcome, at).map(Joined::Answers);
             }
-            Verdict::Wait(busy) => {
-                if !deadline.pause(&busy).await {
-                    return Err(Error::in_progress(&busy, deadline.waited()).into());
+            Verdict::Wait => {
+                if !deadline.pause(&met).await {
+                    return Err(Error::in_progress(&met, deadline.waited()).into());
                 }
             }
         }
     };
     let mut all = vec![lease.clone()];
     let deadline = claim::Deadline::new(plan.lock_wait);
-    match claim_locks(home, tx, locks, &deadline).await {
+    match claim_locks(home, tx, plan.claims.others().iter(), &deadline).await {
         Ok(locks) => all.extend(locks),
         Err(error) => {
             // The caller may go on with the transaction, and commit it without this call.
@@ -101,9 +96,9 @@ pub(crate) async fn join<T, E>(
     }
     let saved = outcomes.remembers_errors();
     if saved {
-        tx.save().await.map_err(|error| Error::from(error).about(&plan.key))?;
+        tx.save().await.map_err(|error| Error::from(error).about(plan.key()))?;
     }
-    let call = Call::joined(&plan.operation, &lease, Downstream::PerCall);
+    let call = Call::joined(&plan.claims.caller, &lease);
     let retention = plan.retention;
     Ok(Joined::Runs(Claimed {
         home,
@@ -124,10 +119,10 @@ pub(crate) async fn join_lock(
 ) -> Result<Claimed, Error> {
     let (running, home) = (leases.enter()?, home(leases.store())?);
     let deadline = claim::Deadline::new(plan.wait);
-    let leases = claim_locks(home, tx, &plan.claims, &deadline).await?;
-    let first = leases.iter().find(|lease| lease.key == plan.key);
+    let leases = claim_locks(home, tx, plan.claims.iter(), &deadline).await?;
+    let first = leases.iter().find(|lease| lease.key == *plan.claims.key());
     let call = match first {
-        Some(lease) => Call::joined(&LOCK, lease, Downstream::PerHolder),
+        Some(lease) => Call::joined(&plan.claims.caller, lease),
         None => return Err(Error::new(ErrorKind::InvalidKey, "a lock needs a key")),
     };
     let retention = Duration::ZERO;

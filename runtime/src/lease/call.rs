@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use super::group::Group;
-use crate::model::{Key, Lease, Occupant, Operation};
+use crate::model::{Key, Lease, Occupant, Operation, Token};
 
 tokio::task_local! {
     static CURRENT: Frame;
@@ -31,17 +31,33 @@ pub fn current() -> Option<Call> {
 
 /// A protected call, as its body sees it. Cheap to clone; a clone may outlive the body.
 #[derive(Clone)]
-pub struct Call(Arc<Inner>);
+pub struct Call(Kind);
 
-struct Inner {
+#[derive(Clone)]
+enum Kind {
+    /// Under leases.
+    Held(Arc<Group>),
+    /// In a transaction, or without protection.
+    Bare(Arc<Title>),
+}
+
+/// What a body may ask about its call.
+#[derive(Debug)]
+pub(super) struct Title {
     operation: Operation,
-    key: Key,
+    /// Of the key that the call is named after.
+    pub(super) lease: Lease,
+    token: u64,
     /// What makes the downstream keys of this holder its own.
     holder: Option<u64>,
-    attempt: u32,
-    token: u64,
-    group: Option<Arc<Group>>,
     recorded: AtomicU8,
+}
+
+/// Who asks for keys.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) operation: Operation,
+    pub(crate) downstream: Downstream,
 }
 
 const RUNNING: u8 = 0;
@@ -58,91 +74,88 @@ pub(crate) enum Downstream {
     PerHolder,
 }
 
+impl Title {
+    /// The title of `caller`, who has `lease` under a token of its own.
+    pub(super) fn new(caller: &Caller, lease: Lease, token: u64) -> Self {
+        let holder = (caller.downstream == Downstream::PerHolder).then_some(token);
+        let (operation, recorded) = (caller.operation.clone(), AtomicU8::new(RUNNING));
+        Self { operation, lease, token, holder, recorded }
+    }
+
+    pub(super) fn token(&self) -> u64 {
+        self.token
+    }
+
+    pub(super) fn set_recorded(&self, recorded: bool) {
+        let recorded = if recorded { RECORDED } else { NOT_RECORDED };
+        self.recorded.store(recorded, Ordering::Release);
+    }
+}
+
 impl Call {
-    /// A call whose body runs under `lease`.
-    pub(crate) fn held(
-        operation: &Operation,
-        lease: &Lease,
-        group: &Arc<Group>,
-        downstream: Downstream,
-    ) -> Self {
-        let token = group.fencing_token(lease);
-        Self(Arc::new(Inner {
-            operation: operation.clone(),
-            key: lease.key.clone(),
-            holder: (downstream == Downstream::PerHolder).then_some(token),
-            attempt: lease.attempt,
-            token,
-            group: Some(Arc::clone(group)),
-            recorded: AtomicU8::new(RUNNING),
-        }))
+    /// A call whose body runs under the leases of `group`.
+    pub(super) fn held(group: &Arc<Group>) -> Self {
+        Self(Kind::Held(Arc::clone(group)))
     }
 
     /// A call that holds `lease` until a transaction ends.
-    pub(crate) fn joined(operation: &Operation, lease: &Lease, downstream: Downstream) -> Self {
+    pub(crate) fn joined(caller: &Caller, lease: &Lease) -> Self {
         let token = lease.token.value();
-        Self(Arc::new(Inner {
-            operation: operation.clone(),
-            key: lease.key.clone(),
-            holder: (downstream == Downstream::PerHolder).then_some(token),
-            attempt: lease.attempt,
-            token,
-            group: None,
-            recorded: AtomicU8::new(RUNNING),
-        }))
+        Self(Kind::Bare(Arc::new(Title::new(caller, lease.clone(), token))))
     }
 
     /// A call whose body runs without a lease, because the store is down.
-    pub(crate) fn unprotected(operation: &Operation, key: Key, downstream: Downstream) -> Self {
+    pub(crate) fn unprotected(caller: &Caller, key: Key) -> Self {
+        let mut title = Title::new(caller, Lease::new(key, Token::new(0), 1), 0);
         // Above every token, so that it names no holder that a store knows.
-        let nobody_else = || fastrand::u64(1 << 53..);
-        Self(Arc::new(Inner {
-            operation: operation.clone(),
-            key,
-            holder: (downstream == Downstream::PerHolder).then(nobody_else),
-            attempt: 1,
-            token: 0,
-            group: None,
-            recorded: AtomicU8::new(NOT_RECORDED),
-        }))
+        title.holder = title.holder.map(|_| fastrand::u64(1 << 53..));
+        title.set_recorded(false);
+        Self(Kind::Bare(Arc::new(title)))
+    }
+
+    fn title(&self) -> &Title {
+        match &self.0 {
+            Kind::Held(group) => group.title(),
+            Kind::Bare(title) => title,
+        }
     }
 
     /// The operation: the function's path unless it was named; `lock` for a call that only locks.
     pub fn operation(&self) -> &str {
-        self.0.operation.name()
+        self.title().operation.name()
     }
 
     /// The key as the caller rendered it; of several lock keys the first.
     pub fn key(&self) -> &str {
-        self.0.key.name()
+        self.title().lease.key.name()
     }
 
     /// 1, plus the number of attempts before this one that were interrupted half-way.
     pub fn attempt(&self) -> u32 {
-        self.0.attempt
+        self.title().lease.attempt
     }
 
     /// The token to hand to a resource that refuses older ones; 0 for an unprotected call.
     ///
     /// Of several keys, the token of the first.
     pub fn fencing_token(&self) -> u64 {
-        self.0.token
+        self.title().token
     }
 
     /// How long the lease still lasts by the local clock, renewals not counted; without end for a
     /// call that holds its key as long as a transaction lasts.
     pub fn remaining(&self) -> Duration {
-        match &self.0.group {
-            Some(group) => group.remaining(),
-            None if self.is_protected() => Duration::MAX,
-            None => Duration::ZERO,
+        match &self.0 {
+            Kind::Held(group) => group.remaining(),
+            Kind::Bare(_) if self.is_protected() => Duration::MAX,
+            Kind::Bare(_) => Duration::ZERO,
         }
     }
 
     /// Whether a lease or a transaction protects the body; `false` only after `on_store_error = "run"` met a store
     /// that is down.
     pub fn is_protected(&self) -> bool {
-        self.0.token > 0
+        self.title().token > 0
     }
 
     /// Whether the end of the call stands in the store; `None` while it runs, and while the store
@@ -151,7 +164,7 @@ impl Call {
     /// `Some(false)` means that the body was stopped half-way, or that it came to its end and the
     /// store could not be told, or would not take it: a retry may run the body again.
     pub fn recorded(&self) -> Option<bool> {
-        match self.0.recorded.load(Ordering::Acquire) {
+        match self.title().recorded.load(Ordering::Acquire) {
             RUNNING => None,
             recorded => Some(recorded == RECORDED),
         }
@@ -171,8 +184,9 @@ impl Call {
     /// ```
     pub fn downstream_key(&self, purpose: &str) -> String {
         let mut hasher = blake3::Hasher::new_derive_key("oncely downstream key v1");
-        let holder = self.0.holder.map(|token| token.to_string()).unwrap_or_default();
-        for part in [self.0.key.as_str(), &holder, purpose] {
+        let title = self.title();
+        let holder = title.holder.map(|token| token.to_string()).unwrap_or_default();
+        for part in [title.lease.key.as_str(), &holder, purpose] {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part.as_bytes());
         }
@@ -180,8 +194,7 @@ impl Call {
     }
 
     pub(crate) fn set_recorded(&self, recorded: bool) {
-        let recorded = if recorded { RECORDED } else { NOT_RECORDED };
-        self.0.recorded.store(recorded, Ordering::Release);
+        self.title().set_recorded(recorded);
     }
 }
 
@@ -190,8 +203,8 @@ impl fmt::Debug for Call {
         f.debug_struct("Call")
             .field("operation", &self.operation())
             .field("key", &self.key())
-            .field("attempt", &self.0.attempt)
-            .field("fencing_token", &self.0.token)
+            .field("attempt", &self.attempt())
+            .field("fencing_token", &self.fencing_token())
             .finish_non_exhaustive()
     }
 }
@@ -232,9 +245,11 @@ impl Frame {
             frames.any(|frame| {
                 // A detached call outlives its caller, and what that one held is somebody else's
                 // then.
-                let group = frame.call.0.group.as_ref().filter(|group| !group.is_ending());
-                group.is_some_and(|group| group.leases().any(&is_meant))
-                    || frame.joined.iter().any(&is_meant)
+                let held = match &frame.call.0 {
+                    Kind::Held(group) => !group.is_ending() && group.leases().any(&is_meant),
+                    Kind::Bare(_) => false,
+                };
+                held || frame.joined.iter().any(&is_meant)
             })
         };
         CURRENT.try_with(any).unwrap_or(false)

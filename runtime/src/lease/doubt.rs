@@ -10,8 +10,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 
+use super::claims::Claims;
 use super::report::report_forgotten;
-use super::take::{Claim, Leases, Taken};
+use super::take::{Leases, Taken};
 use crate::store::StoreErrorKind;
 
 /// The pauses between questions while the store does not answer.
@@ -37,20 +38,20 @@ struct Queue {
 
 #[derive(Debug)]
 struct Doubt {
-    claims: Arc<[Claim]>,
+    claims: Claims,
     /// When the lease has ended in any case, if it was granted.
     until: Instant,
 }
 
 impl Doubts {
     /// Finds out, as long as a lease of `claims` may last, whether they were granted.
-    pub(super) fn add(&self, leases: &Arc<Leases>, claims: Arc<[Claim]>) {
+    pub(super) fn add(&self, leases: &Arc<Leases>, claims: Claims) {
         let longest = claims.iter().map(|claim| claim.request.lease).max().unwrap_or_default();
         let until = Instant::now() + longest;
         let mut queue = self.queue.lock();
         if queue.doubts.len() >= MOST {
             drop(queue);
-            return report_forgotten(claims.first().map(|claim| &claim.request.key));
+            return report_forgotten(claims.key());
         }
         queue.doubts.push_back(Doubt { claims, until });
         // The runtime of an earlier task may be gone.

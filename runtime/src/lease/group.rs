@@ -1,25 +1,30 @@
 //! The leases of one call, which are kept or lost together.
 
+use std::iter::once;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use smallvec::{SmallVec, smallvec};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::call::{Caller, Title};
+use super::claims::{Claim, Claims};
 use super::report::report_loss;
-use super::take::Claim;
 use crate::model::{Key, Lease, Update};
 
 /// The leases of one call, and until when the local clock trusts them.
 #[derive(Debug)]
 pub(crate) struct Group {
-    members: Members,
-    /// When renewal stops.
-    hold_until: Instant,
+    /// The call, with the lease that it is named after.
+    title: Title,
+    length: Duration,
+    /// Nearly always none.
+    others: Vec<Member>,
+    /// How long after `taken` renewal stops.
+    max_hold: Duration,
     /// How many in this process had the leases before, without giving them back in between.
     turn: u64,
-    /// The shortest lease of the members: all are renewed together.
+    /// The shortest of all lengths: the leases are renewed together.
     lease: Duration,
     taken: Instant,
     /// Nanoseconds after `taken` until which every lease is certainly held; 0 once one is lost.
@@ -33,83 +38,106 @@ pub(crate) struct Group {
     lost: Notify,
 }
 
-/// Nearly always one.
-type Members = SmallVec<[Member; 1]>;
-
+/// One lease of several.
 #[derive(Debug)]
-struct Member {
+pub(super) struct Member {
     lease: Lease,
     length: Duration,
 }
 
+impl Member {
+    /// `lease` was granted for `claim`.
+    pub(super) fn new(lease: Lease, claim: &Claim) -> Self {
+        Self { lease, length: claim.request.lease }
+    }
+}
+
 impl Group {
-    /// `leases` were granted for `claims`, by a request sent at `sent`.
-    pub(super) fn new(
-        leases: impl IntoIterator<Item = Lease>,
-        claims: &[Claim],
-        sent: Instant,
-    ) -> Self {
-        let lengths = claims.iter().map(|claim| claim.request.lease);
-        let members = leases.into_iter().zip(lengths);
-        let members = members.map(|(lease, length)| Member { lease, length }).collect();
-        let max_hold = claims.iter().map(|claim| claim.max_hold).min().unwrap_or_default();
-        Self::trusting(members, sent, sent + max_hold, 0)
+    /// `first` and the `others` were granted for `claims`, by a request sent at `sent`.
+    pub(super) fn new(first: Lease, others: Vec<Member>, claims: &Claims, sent: Instant) -> Self {
+        let claim = claims.first();
+        let max_hold = claims.others().iter().map(|claim| claim.max_hold);
+        let max_hold = max_hold.fold(claim.max_hold, Duration::min);
+        let first = Member::new(first, claim);
+        Self::trusting(&claims.caller, first, others, sent, max_hold, 0)
     }
 
-    /// The same lease for the next holder, who wants it for `claim`; `None` if that is not the
+    /// The same lease for the next holder, who wants it for `claims`; `None` if that is not the
     /// same to the store, and to whoever would follow if this process died.
     ///
     /// A renewal by the holder before that arrives late is one of full length, so it takes nothing
     /// away.
-    pub(super) fn handed_to(&self, claim: &Claim) -> Option<Self> {
+    pub(super) fn handed_to(&self, claims: &Claims) -> Option<Self> {
         let now = Instant::now();
-        let [Member { lease, length }] = &self.members[..] else { return None };
-        let length = *length;
+        let (claim, lease) = (claims.only()?, self.only()?.clone());
+        let length = self.length;
         let as_fresh = lease.attempt == 1
             && length == claim.request.lease
-            && self.hold_until.saturating_duration_since(now) >= length
+            && self.left(now) >= length
             && self.remaining() >= length / 2;
         // As if granted when the store last heard of it.
         let sent = self.trusted_until().checked_sub(length)? + margin(length);
-        let members = smallvec![Member { lease: lease.clone(), length }];
-        as_fresh.then(|| Self::trusting(members, sent, now + claim.max_hold, self.turn + 1))
+        let max_hold = now.saturating_duration_since(sent) + claim.max_hold;
+        let member = Member::new(lease, claim);
+        as_fresh.then(|| {
+            let turn = self.turn + 1;
+            Self::trusting(&claims.caller, member, Vec::new(), sent, max_hold, turn)
+        })
     }
 
-    fn trusting(members: Members, sent: Instant, hold_until: Instant, turn: u64) -> Self {
-        let mut group = Self {
-            lease: members.iter().map(|member| member.length).min().unwrap_or_default(),
-            members,
-            hold_until,
+    fn trusting(
+        caller: &Caller,
+        first: Member,
+        others: Vec<Member>,
+        taken: Instant,
+        max_hold: Duration,
+        turn: u64,
+    ) -> Self {
+        let Member { lease, length } = first;
+        let token = lease.token.value() + turn;
+        let shortest = others.iter().map(|member| member.length).fold(length, Duration::min);
+        Self {
+            title: Title::new(caller, lease, token),
+            length,
+            lease: shortest,
+            others,
+            max_hold,
             turn,
-            taken: sent,
-            trusted: AtomicU64::new(0),
+            taken,
+            trusted: AtomicU64::new(trusted_for(shortest.min(max_hold), shortest)),
             started: AtomicBool::new(false),
             handed_out: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             lost: Notify::new(),
-        };
-        *group.trusted.get_mut() = group.trust_from(sent);
-        group
+        }
     }
 
-    /// The token of `lease` for the resource that checks it: each holder has its own, also those
-    /// who share a lease of the store, which leaves room for them.
-    pub(crate) fn fencing_token(&self, lease: &Lease) -> u64 {
-        lease.token.value() + self.turn
+    pub(super) fn title(&self) -> &Title {
+        &self.title
+    }
+
+    /// The token for the resource that checks it, of several keys the first one's: each holder has
+    /// its own, also those who share a lease of the store, which leaves room for them.
+    pub(crate) fn fencing_token(&self) -> u64 {
+        self.title.token()
+    }
+
+    fn first(&self) -> &Lease {
+        &self.title.lease
     }
 
     pub(crate) fn leases(&self) -> impl Iterator<Item = &Lease> {
-        self.members.iter().map(|member| &member.lease)
+        once(self.first()).chain(self.others.iter().map(|member| &member.lease))
     }
 
     /// The lease, if it is but one.
     pub(super) fn only(&self) -> Option<&Lease> {
-        let [Member { lease, .. }] = &self.members[..] else { return None };
-        Some(lease)
+        self.others.is_empty().then_some(self.first())
     }
 
-    pub(crate) fn key(&self) -> Option<&Key> {
-        self.leases().next().map(|lease| &lease.key)
+    /// The key that the call is named after.
+    pub(crate) fn key(&self) -> &Key {
+        &self.first().key
     }
 
     pub(super) fn lease(&self) -> Duration {
@@ -173,14 +201,18 @@ impl Group {
     }
 
     pub(super) fn first_renewal(&self) -> Option<Instant> {
-        self.renewal_after(self.taken)
+        (self.lease < self.max_hold).then(|| self.taken + self.lease / 3)
+    }
+
+    /// For how long it may still be held.
+    fn left(&self, now: Instant) -> Duration {
+        self.max_hold.saturating_sub(now.saturating_duration_since(self.taken))
     }
 
     /// The next moment to renew after a grant at `sent`; `None` if the lease already lasts as long
     /// as the key may be held.
     pub(super) fn renewal_after(&self, sent: Instant) -> Option<Instant> {
-        let renewal = sent + self.lease / 3;
-        (sent + self.lease < self.hold_until).then_some(renewal)
+        (self.lease < self.left(sent)).then(|| sent + self.lease / 3)
     }
 
     /// When to try again after a renewal that failed: one failed renewal is not a loss.
@@ -189,15 +221,17 @@ impl Group {
     }
 
     pub(super) fn renewals(&self, now: Instant) -> impl Iterator<Item = (Lease, Update)> {
-        let left = self.hold_until.saturating_duration_since(now);
-        self.members.iter().map(move |member| {
-            (member.lease.clone(), Update::Renew { lease: member.length.min(left) })
-        })
+        let left = self.left(now);
+        let others = self.others.iter().map(|member| (&member.lease, member.length));
+        once((self.first(), self.length))
+            .chain(others)
+            .map(move |(lease, length)| (lease.clone(), Update::Renew { lease: length.min(left) }))
     }
 
     /// Trusts the leases anew after a renewal sent at `sent`, unless they were lost meanwhile.
     pub(super) fn extend(&self, sent: Instant) {
-        let renewed = self.trust_from(sent);
+        let since = sent.saturating_duration_since(self.taken);
+        let renewed = trusted_for((since + self.lease).min(self.max_hold), self.lease);
         let _ = self.trusted.fetch_update(Ordering::AcqRel, Ordering::Acquire, |trusted| {
             (trusted != 0).then_some(trusted.max(renewed))
         });
@@ -229,15 +263,15 @@ impl Group {
             (lease.clone(), if half_way { Update::Interrupt } else { Update::Release })
         })
     }
-
-    /// The lease from `sent` less a margin for clocks that do not run alike: 1 % and 2 ms, as Redlock has it.
-    fn trust_from(&self, sent: Instant) -> u64 {
-        let until = (sent + self.lease).min(self.hold_until);
-        let trusted = until.duration_since(self.taken).saturating_sub(margin(self.lease));
-        u64::try_from(trusted.as_nanos()).unwrap_or(u64::MAX).max(1)
-    }
 }
 
-fn margin(lease: Duration) -> Duration {
-    lease / 100 + Duration::from_millis(2)
+/// Nanoseconds of what is `granted`, less the margin of a lease of this `length`; never 0.
+fn trusted_for(granted: Duration, length: Duration) -> u64 {
+    let trusted = granted.saturating_sub(margin(length));
+    u64::try_from(trusted.as_nanos()).unwrap_or(u64::MAX).max(1)
+}
+
+/// For clocks that do not run alike: 1 % and 2 ms, as Redlock has it.
+fn margin(length: Duration) -> Duration {
+    length / 100 + Duration::from_millis(2)
 }

@@ -9,14 +9,12 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::background::Completing;
-use super::call::{Call, Downstream, Frame};
+use super::call::{Call, Frame};
 use super::group::Group;
 use super::line::Lead;
 use super::report::{report_lost_record, report_unreleased};
 use super::take::Leases;
-use crate::model::{
-    Fingerprint, Key, Occupant, Operation, RecordState, StoredOutcome, Update, Updated,
-};
+use crate::model::{Fingerprint, Occupant, RecordState, StoredOutcome, Update, Updated};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// The pauses between tries to tell the store how a call ended.
@@ -31,9 +29,8 @@ const LATE_TRIES: u32 = 3;
 pub(crate) struct Held {
     leases: Arc<Leases>,
     group: Arc<Group>,
-    /// Learns what became of its record, also when nobody waits for that any more.
-    call: Option<Call>,
-    kept: Option<u64>,
+    /// Its place with the renewer.
+    kept: Option<usize>,
     /// Its place before all who wait for the key, passed on when the store knows of the end.
     lead: Option<Lead>,
 }
@@ -57,51 +54,33 @@ impl Held {
     pub(super) fn new(leases: Arc<Leases>, group: Group) -> Self {
         let group = Arc::new(group);
         let kept = Some(leases.renewer.keep(&leases, Arc::clone(&group)));
-        Self { leases, group, call: None, kept, lead: None }
+        Self { leases, group, kept, lead: None }
     }
 
     /// What the holder before handed over.
     pub(super) fn handed(leases: Arc<Leases>, group: Arc<Group>, lead: Lead) -> Self {
         let kept = Some(leases.renewer.keep(&leases, Arc::clone(&group)));
-        Self { leases, group, call: None, kept, lead: Some(lead) }
+        Self { leases, group, kept, lead: Some(lead) }
     }
 
     /// Has the lead before those who wait for one of its keys.
-    pub(super) fn leading(mut self, lead: Option<Lead>) -> Self {
-        if let Some(lead) = &lead {
-            lead.holds(&self.group, self.leases.spare_tokens);
-        }
-        self.lead = lead;
-        self
+    pub(super) fn lead(&mut self, lead: Lead) {
+        lead.holds(&self.group, self.leases.spare_tokens);
+        self.lead = Some(lead);
     }
 
     pub(crate) fn group(&self) -> &Arc<Group> {
         &self.group
     }
 
-    /// The call that runs under the lease of `key`.
-    pub(crate) fn call(
-        &mut self,
-        operation: &Operation,
-        key: &Key,
-        downstream: Downstream,
-    ) -> Call {
-        let call = match self.group.leases().find(|lease| lease.key == *key) {
-            Some(lease) => Call::held(operation, lease, &self.group, downstream),
-            None => Call::unprotected(operation, key.clone(), downstream),
-        };
-        self.call.insert(call).clone()
-    }
-
     /// Runs `body` while the leases are held; drops it at its next await once they are lost.
     pub(crate) async fn run<F: Future>(
         &self,
-        call: &Call,
         body: impl FnOnce(Call) -> F,
     ) -> Result<F::Output, Lost> {
         let group = &*self.group;
-        let body = async { body(call.clone()).await };
-        let mut body = pin!(Frame::scope(call.clone(), body));
+        let call = Call::held(&self.group);
+        let mut body = pin!(Frame::scope(call.clone(), async move { body(call).await }));
         let mut told = pin!(group.told());
         poll_fn(|context| {
             // The clock is asked before each poll: after a pause of the process, the body must not
@@ -123,12 +102,16 @@ impl Held {
     /// # Cancel safety
     /// Dropped, it goes on in the background.
     pub(crate) async fn complete(
-        self,
+        mut self,
         outcome: StoredOutcome,
         fingerprint: Option<Fingerprint>,
         retention: Duration,
     ) -> Settled {
-        self.settle(Update::Complete { outcome, retention }, fingerprint).await
+        let first = Update::Complete { outcome, retention };
+        match self.settle_at_once(&first, fingerprint) {
+            Some(settled) => settled,
+            None => self.settle(first, fingerprint).await,
+        }
     }
 
     /// Gives every key back, as if the body had not run, or hands a lock over to the next caller in
@@ -140,7 +123,10 @@ impl Held {
         if self.hand_over() {
             return Settled::Applied;
         }
-        self.settle(Update::Release, None).await
+        match self.settle_at_once(&Update::Release, None) {
+            Some(settled) => settled,
+            None => self.settle(Update::Release, None).await,
+        }
     }
 
     /// Whether the next in line has the lock now.
@@ -150,37 +136,36 @@ impl Held {
         if handed {
             self.forget();
             self.group.end();
-            if let Some(call) = &self.call {
-                call.set_recorded(true);
-            }
+            self.group.title().set_recorded(true);
         }
         handed
     }
 
     /// Ends renewal.
     fn forget(&mut self) {
-        if let Some(id) = self.kept.take() {
-            self.leases.renewer.forget(id);
+        if let Some(place) = self.kept.take() {
+            self.leases.renewer.forget(place);
         }
+    }
+
+    /// Tells a store that has its answer at once what becomes of the key.
+    fn settle_at_once(
+        &mut self,
+        first: &Update,
+        fingerprint: Option<Fingerprint>,
+    ) -> Option<Settled> {
+        let (store, lease) = (self.leases.store.at_once()?, self.group.only()?);
+        self.group.end();
+        let settled = self.answered(&[store.update_one(lease, first)], first);
+        self.settled(&settled, first, fingerprint);
+        Some(settled)
     }
 
     /// Tells the store what becomes of the first key; the others are released.
-    async fn settle(mut self, first: Update, fingerprint: Option<Fingerprint>) -> Settled {
+    async fn settle(self, first: Update, fingerprint: Option<Fingerprint>) -> Settled {
         self.group.end();
-        if let Some(settled) = self.settle_at_once(&first) {
-            self.settled(&settled, &first, fingerprint);
-            return settled;
-        }
         let leases = Arc::clone(&self.leases);
         Completing::new(&leases, self.settle_patiently(first, fingerprint)).await
-    }
-
-    /// In a store that has its answer at once.
-    fn settle_at_once(&self, first: &Update) -> Option<Settled> {
-        let (Some(store), Some(lease)) = (self.leases.store.at_once(), self.group.only()) else {
-            return None;
-        };
-        Some(self.answered(&[store.update_one(lease, first)], first))
     }
 
     /// Tries for the length of one lease after the first failure, which is renewed meanwhile, or until the store says that
@@ -241,26 +226,22 @@ impl Held {
     /// Tells everybody here who has to know.
     fn settled(&mut self, settled: &Settled, first: &Update, fingerprint: Option<Fingerprint>) {
         self.forget();
-        if let Some(call) = &self.call {
-            call.set_recorded(matches!(settled, Settled::Applied));
-        }
-        if let Settled::Unknown(error) = settled {
-            match self.group.key() {
-                // Telling the caller "error" would invite the very retry that repeats the body.
-                Some(key) if matches!(first, Update::Complete { .. }) => {
-                    report_lost_record(key, error)
-                }
-                key => report_unreleased(key, error),
+        let lease = &self.group.title().lease;
+        self.group.title().set_recorded(matches!(settled, Settled::Applied));
+        match (settled, first) {
+            // Telling the caller "error" would invite the very retry that repeats the body.
+            (Settled::Unknown(error), Update::Complete { .. }) => {
+                report_lost_record(&lease.key, error);
             }
-        }
-        if let (Settled::Applied, Update::Complete { outcome, retention }, Some(lease)) =
-            (settled, first, self.group.leases().next())
-        {
-            self.leases.lines.answer(&lease.key, || {
-                let (outcome, remaining) = (outcome.clone(), *retention);
-                let state = RecordState::Completed { outcome, age: Duration::ZERO, remaining };
-                Occupant::new(lease.key.clone(), lease.token, fingerprint, state)
-            });
+            (Settled::Unknown(error), _) => report_unreleased(&lease.key, error),
+            (Settled::Applied, Update::Complete { outcome, retention }) => {
+                self.leases.lines.answer(&lease.key, || {
+                    let (outcome, remaining) = (outcome.clone(), *retention);
+                    let state = RecordState::Completed { outcome, age: Duration::ZERO, remaining };
+                    Occupant::new(lease.key.clone(), lease.token, fingerprint, state)
+                });
+            }
+            (Settled::Applied | Settled::Lost, _) => {}
         }
         tell_waiters(&self.leases, &self.group, self.lead.take());
     }
@@ -281,9 +262,7 @@ impl Drop for Held {
             return;
         }
         self.forget();
-        if let Some(call) = &self.call {
-            call.set_recorded(false);
-        }
+        self.group.title().set_recorded(false);
         self.group.end();
         let lead = self.lead.take();
         if let Some(store) = self.leases.store.at_once() {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
+use super::claims::{Claim, Claims};
 use super::group::Group;
 use super::hand_over::Offer;
-use super::take::{Claim, Leases};
+use super::shard::Shard;
+use super::take::Leases;
 use crate::model::{Fingerprint, Key, KeyMap, Occupant};
 
 /// How many locks share the keys between them; a power of two well above the cores of today.
@@ -29,7 +30,7 @@ const COURTESY: Duration = Duration::from_millis(130);
 /// whoever waits here passes over a lead that lost its lease, or that does not come to an end.
 #[derive(Debug)]
 pub(crate) struct Lines {
-    shards: Box<[Mutex<KeyMap<Line>>]>,
+    shards: Box<[Shard<Line>]>,
     /// Numbers leads and places; none is used twice, also not for another line of the same key.
     numbers: AtomicU64,
 }
@@ -58,7 +59,7 @@ struct Line {
 struct Waiter {
     fingerprint: Option<Fingerprint>,
     /// What it would hold, if a lease of this one key is all it wants.
-    lock: Option<Claim>,
+    lock: Option<Claims>,
     tell: oneshot::Sender<Told>,
 }
 
@@ -86,7 +87,7 @@ pub(super) enum Entrance {
 
 impl Default for Lines {
     fn default() -> Self {
-        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        let shards = (0..SHARDS).map(|_| Shard::default()).collect();
         Self { shards, numbers: AtomicU64::new(0) }
     }
 }
@@ -96,24 +97,24 @@ impl Lines {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn shard(&self, key: &Key) -> MutexGuard<'_, KeyMap<Line>> {
-        self.shards[key.shard(SHARDS)].lock()
+    fn shard(&self, key: &Key) -> &Shard<Line> {
+        &self.shards[key.shard(SHARDS)]
     }
 
     /// Whether anybody asks for `key`, waits for it or holds it here.
     pub(super) fn has(&self, key: &Key) -> bool {
-        self.shard(key).contains_key(key)
+        self.shard(key).lock_if_any().is_some_and(|lines| lines.contains_key(key))
     }
 
     /// Has the lead if there is no line for the key of `claim`, or stands in it if the line is for
     /// the same thing and `may_wait`.
     pub(super) fn enter(
         self: &Arc<Self>,
-        claims: &[Claim],
+        claims: &Claims,
         claim: &Claim,
         may_wait: bool,
     ) -> Entrance {
-        let mut lines = self.shard(&claim.request.key);
+        let mut lines = self.shard(&claim.request.key).lock();
         match lines.get_mut(&claim.request.key) {
             None => {}
             Some(line) if !may_wait || line.fingerprint != claim.request.fingerprint => {
@@ -128,8 +129,8 @@ impl Lines {
     }
 
     /// Stands in the line for the key of `claim`, which somebody else holds, or has its lead.
-    pub(super) fn join(self: &Arc<Self>, claims: &[Claim], claim: &Claim) -> Entrance {
-        let mut lines = self.shard(&claim.request.key);
+    pub(super) fn join(self: &Arc<Self>, claims: &Claims, claim: &Claim) -> Entrance {
+        let mut lines = self.shard(&claim.request.key).lock();
         match lines.get_mut(&claim.request.key) {
             Some(line) if !line.is_stuck() => Entrance::Behind(self.behind(line, claims, claim)),
             _ => Entrance::Lead(self.lead(&mut lines, claim)),
@@ -145,13 +146,11 @@ impl Lines {
         Lead { lines: Arc::clone(self), key, number }
     }
 
-    fn behind(self: &Arc<Self>, line: &mut Line, claims: &[Claim], claim: &Claim) -> Place {
+    fn behind(self: &Arc<Self>, line: &mut Line, claims: &Claims, claim: &Claim) -> Place {
         let (tell, told) = oneshot::channel();
         let number = self.number();
-        let lock = match claims {
-            [only] if only.request.is_plain() => Some(only.clone()),
-            _ => None,
-        };
+        let is_lock = claims.only().is_some_and(|claim| claim.request.is_plain());
+        let lock = is_lock.then(|| claims.clone());
         let waiter = Waiter { fingerprint: claim.request.fingerprint, lock, tell };
         line.waiters.insert(number, waiter);
         Place { lines: Arc::clone(self), key: claim.request.key.clone(), number, told }
@@ -159,7 +158,9 @@ impl Lines {
 
     /// `key` may be free, although its line's lead does not hold it.
     pub(super) fn freed(&self, key: &Key) {
-        if let Some(line) = self.shard(key).get(key) {
+        if let Some(lines) = self.shard(key).lock_if_any()
+            && let Some(line) = lines.get(key)
+        {
             line.wake_lead();
         }
     }
@@ -173,7 +174,7 @@ impl Lines {
     ///
     /// Whoever comes later asks the store: the answer is final, but its retention ends.
     pub(super) fn answer(&self, key: &Key, outcome: impl FnOnce() -> Occupant) {
-        let mut lines = self.shard(key);
+        let Some(mut lines) = self.shard(key).lock_if_any() else { return };
         let Some(line) = lines.get_mut(key) else { return };
         let waiters = std::mem::take(&mut line.waiters);
         line.wake_lead();
@@ -189,7 +190,7 @@ impl Lines {
 
     /// Lets those behind go on if their lead holds nothing any more and does nothing about it.
     fn pass_over(self: &Arc<Self>, key: &Key) {
-        let mut lines = self.shard(key);
+        let mut lines = self.shard(key).lock();
         let Some(line) = lines.get_mut(key).filter(|line| line.is_stuck()) else { return };
         if line.holder.is_some() {
             let Some((_, next)) = line.waiters.pop_first() else { return };
@@ -266,7 +267,7 @@ impl Lead {
 
     /// What `change` makes of the line; nothing, if this lead was passed over.
     fn with<T>(&self, change: impl FnOnce(&mut Line) -> T) -> Option<T> {
-        let mut lines = self.lines.shard(&self.key);
+        let mut lines = self.lines.shard(&self.key).lock();
         lines.get_mut(&self.key).filter(|line| line.lead == self.number).map(change)
     }
 
@@ -310,7 +311,7 @@ impl Lead {
     ///
     /// The next holder needs no question to the store, which keeps the lease that it granted.
     pub(super) fn hand_over(&self, leases: &Arc<Leases>, group: &Group) -> bool {
-        let mut lines = self.lines.shard(&self.key);
+        let mut lines = self.lines.shard(&self.key).lock();
         let Some(line) = lines.get_mut(&self.key).filter(|line| line.lead == self.number) else {
             return false;
         };
@@ -318,7 +319,8 @@ impl Lead {
             return false;
         }
         let Some(next) = line.waiters.first_entry() else { return false };
-        let Some(group) = next.get().lock.as_ref().and_then(|claim| group.handed_to(claim)) else {
+        let Some(group) = next.get().lock.as_ref().and_then(|claims| group.handed_to(claims))
+        else {
             return false;
         };
         let (group, next) = (Arc::new(group), next.remove());
@@ -335,7 +337,7 @@ impl Lead {
 
 impl Drop for Lead {
     fn drop(&mut self) {
-        let mut lines = self.lines.shard(&self.key);
+        let mut lines = self.lines.shard(&self.key).lock();
         let Some(line) = lines.get_mut(&self.key).filter(|line| line.lead == self.number) else {
             return;
         };
@@ -363,7 +365,7 @@ pub(super) struct Place {
 impl Place {
     /// Until when to leave the lead alone.
     pub(super) fn due(&self) -> Instant {
-        self.lines.shard(&self.key).get(&self.key).map_or_else(Instant::now, Line::due)
+        self.lines.shard(&self.key).lock().get(&self.key).map_or_else(Instant::now, Line::due)
     }
 
     /// Makes those behind go on without a lead that is stuck.
@@ -374,7 +376,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut lines = self.lines.shard(&self.key);
+        let mut lines = self.lines.shard(&self.key).lock();
         if let Some(line) = lines.get_mut(&self.key) {
             line.waiters.remove(&self.number);
         }

@@ -2,6 +2,7 @@
 
 mod background;
 mod call;
+mod claims;
 mod doubt;
 mod group;
 mod hand_over;
@@ -11,12 +12,14 @@ mod limit;
 mod line;
 mod renewer;
 mod report;
+mod shard;
 mod take;
 mod wait;
 
 pub use self::call::{Call, current};
-pub(crate) use self::call::{Downstream, Frame};
+pub(crate) use self::call::{Caller, Downstream, Frame};
+pub(crate) use self::claims::{Claim, Claims};
 pub(crate) use self::held::{Held, Lost, Settled};
 pub(crate) use self::report::{report_unprotected, report_unstored};
-pub(crate) use self::take::{Claim, Leases, Taken};
+pub(crate) use self::take::{Leases, Taken};
 pub(crate) use self::wait::{Turn, Waiting};

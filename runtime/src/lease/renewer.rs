@@ -1,7 +1,5 @@
 //! One task for each coordinator that renews every held lease in time, in batches.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::iter::repeat;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -39,8 +37,9 @@ pub(crate) struct Renewer {
 /// through all that is held when it wakes, which is seldom, since what is due soon is done along.
 #[derive(Debug, Default)]
 struct Schedule {
-    groups: HashMap<u64, Entry, BuildHasherDefault<IdHasher>>,
-    next_id: u64,
+    /// A place that is left is taken by the next who comes.
+    places: Vec<Option<Entry>>,
+    left: Vec<usize>,
     /// When the task looks next; `None` while nothing is held. What was forgotten since may have
     /// been the reason.
     wakes_at: Option<Instant>,
@@ -58,14 +57,12 @@ struct Entry {
 }
 
 impl Renewer {
-    /// Keeps `group` from now on; the number removes it.
-    pub(super) fn keep(&self, leases: &Arc<Leases>, group: Arc<Group>) -> u64 {
+    /// Keeps `group` from now on; its place is what removes it.
+    pub(super) fn keep(&self, leases: &Arc<Leases>, group: Arc<Group>) -> usize {
         let entry = Entry::new(group);
         let mut schedule = self.schedule.lock();
-        let id = schedule.next_id;
-        schedule.next_id += 1;
         let earlier = schedule.wakes_by(entry.due);
-        schedule.groups.insert(id, entry);
+        let place = schedule.seat(entry);
         // The runtime of the first call may be gone when a later one comes, as between tests.
         if schedule.task.as_ref().is_none_or(JoinHandle::is_finished)
             && let Ok(runtime) = Handle::try_current()
@@ -75,11 +72,11 @@ impl Renewer {
         } else if earlier {
             self.earlier.notify_one();
         }
-        id
+        place
     }
 
-    pub(super) fn forget(&self, id: u64) {
-        let forgotten = self.schedule.lock().groups.remove(&id);
+    pub(super) fn forget(&self, place: usize) {
+        let forgotten = self.schedule.lock().leave(place);
         drop(forgotten);
         // Whoever begins to listen after this finds the group gone.
         if self.listening.load(Ordering::SeqCst) > 0 {
@@ -109,7 +106,7 @@ impl Renewer {
     /// All that is held and `counts`.
     pub(super) fn held(&self, counts: impl Fn(&Group) -> bool) -> Vec<Arc<Group>> {
         let schedule = self.schedule.lock();
-        let groups = schedule.groups.values().map(|entry| &entry.group);
+        let groups = schedule.places.iter().flatten().map(|entry| &entry.group);
         groups.filter(|group| counts(group)).cloned().collect()
     }
 
@@ -121,21 +118,22 @@ impl Renewer {
     }
 
     /// Tells what to renew now, and when to look again.
-    fn take_due(&self) -> (Vec<(u64, Arc<Group>)>, Option<Instant>) {
+    fn take_due(&self) -> (Vec<(usize, Arc<Group>)>, Option<Instant>) {
         let now = Instant::now();
         let mut schedule = self.schedule.lock();
         if schedule.wakes_at.is_some_and(|at| at > now) {
             return (Vec::new(), schedule.wakes_at);
         }
         let (mut renewals, mut lost, mut next) = (Vec::new(), Vec::new(), None);
-        for (id, entry) in &mut schedule.groups {
+        for (place, entry) in schedule.places.iter_mut().enumerate() {
+            let Some(entry) = entry else { continue };
             if entry.due <= now && entry.group.trusted_until() <= now {
                 lost.push(Arc::clone(&entry.group));
                 continue;
             }
             let renews = entry.renew_at.is_some_and(|at| at <= now + entry.lease / EARLY);
             if renews {
-                renewals.push((*id, Arc::clone(&entry.group)));
+                renewals.push((place, Arc::clone(&entry.group)));
             }
             if renews || entry.due <= now {
                 // Should the renewal hang, the local deadline still comes.
@@ -153,10 +151,13 @@ impl Renewer {
         (renewals, next)
     }
 
-    /// Notes the answer to a renewal.
-    fn reschedule(&self, id: u64, renew_at: Option<Instant>) {
+    /// Notes the answer to a renewal, unless somebody else has the place by now.
+    fn reschedule(&self, place: usize, group: &Arc<Group>, renew_at: Option<Instant>) {
         let mut schedule = self.schedule.lock();
-        let Some(entry) = schedule.groups.get_mut(&id) else { return };
+        let Some(Some(entry)) = schedule.places.get_mut(place) else { return };
+        if !Arc::ptr_eq(&entry.group, group) {
+            return;
+        }
         entry.plan(renew_at);
         let due = entry.due;
         if schedule.wakes_by(due) {
@@ -165,26 +166,21 @@ impl Renewer {
     }
 }
 
-/// Spreads numbers that are counted up, which nobody outside chooses.
-#[derive(Default)]
-struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write_u64(&mut self, id: u64) {
-        // 2^64 over the golden ratio: multiples of it lie far apart.
-        self.0 = id.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(self.0 ^ u64::from(*byte)));
-    }
-}
-
 impl Schedule {
+    fn seat(&mut self, entry: Entry) -> usize {
+        let place = self.left.pop().unwrap_or_else(|| {
+            self.places.push(None);
+            self.places.len() - 1
+        });
+        self.places[place] = Some(entry);
+        place
+    }
+
+    fn leave(&mut self, place: usize) -> Option<Entry> {
+        self.left.push(place);
+        self.places[place].take()
+    }
+
     /// Makes the task look by then. Whether it has to be told so.
     fn wakes_by(&mut self, due: Instant) -> bool {
         let earlier = self.wakes_at.is_none_or(|at| due < at);
@@ -197,9 +193,10 @@ impl Schedule {
 
 impl Entry {
     fn new(group: Arc<Group>) -> Self {
-        let (lease, due) = (group.lease(), group.trusted_until());
-        let renew_at = group.first_renewal();
-        Self { group, lease, renew_at, due: renew_at.map_or(due, |at| at.min(due)) }
+        let (lease, renew_at) = (group.lease(), group.first_renewal());
+        // A first renewal is always due before the deadline.
+        let due = renew_at.unwrap_or_else(|| group.trusted_until());
+        Self { group, lease, renew_at, due }
     }
 
     fn plan(&mut self, renew_at: Option<Instant>) {
@@ -244,7 +241,7 @@ async fn run(leases: Weak<Leases>, earlier: Arc<Notify>) {
     }
 }
 
-async fn renew(leases: Arc<Leases>, batch: Vec<(u64, Arc<Group>)>) {
+async fn renew(leases: Arc<Leases>, batch: Vec<(usize, Arc<Group>)>) {
     let sent = Instant::now();
     let updates: Vec<_> = batch.iter().flat_map(|(_, group)| group.renewals(sent)).collect();
     let (answers, failure) = match leases.send(&updates).await {
@@ -254,7 +251,7 @@ async fn renew(leases: Arc<Leases>, batch: Vec<(u64, Arc<Group>)>) {
     };
     let mut answers = answers.into_iter().chain(repeat(None));
     let (now, mut failed) = (Instant::now(), 0);
-    for (id, group) in batch {
+    for (place, group) in batch {
         let answers: Vec<_> = answers.by_ref().take(group.leases().count()).collect();
         if answers.contains(&Some(Updated::Lost)) {
             if !group.is_ending() {
@@ -263,13 +260,49 @@ async fn renew(leases: Arc<Leases>, batch: Vec<(u64, Arc<Group>)>) {
             }
         } else if answers.contains(&None) {
             failed += 1;
-            leases.renewer.reschedule(id, Some(group.retry_after(now)));
+            leases.renewer.reschedule(place, &group, Some(group.retry_after(now)));
         } else {
             group.extend(sent);
-            leases.renewer.reschedule(id, group.renewal_after(sent));
+            leases.renewer.reschedule(place, &group, group.renewal_after(sent));
         }
     }
     if let Some(error) = failure {
         report_failed_renewal(failed, &error);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may panic")]
+mod tests {
+    use super::super::call::{Caller, Downstream};
+    use super::super::claims::{Claim, Claims};
+    use super::{Arc, Duration, Group, Instant, Leases};
+    use crate::model::{Key, Lease, LeaseRequest, Operation, Token};
+    use crate::store::memory::MemoryStore;
+
+    fn group(key: &str) -> Arc<Group> {
+        let key = Key::lock("oncely", key).unwrap();
+        let lease = Lease::new(key.clone(), Token::new(1), 1);
+        let request = LeaseRequest::new(key, Duration::from_secs(30));
+        let claim = Claim { request, max_hold: Duration::from_secs(3_600) };
+        let (operation, downstream) = (Operation::fixed("lock"), Downstream::PerHolder);
+        let claims = Claims::new(Caller { operation, downstream }, claim);
+        Arc::new(Group::new(lease, Vec::new(), &claims, Instant::now()))
+    }
+
+    #[tokio::test]
+    async fn a_late_answer_does_not_move_whoever_has_the_place_now() {
+        let leases = Leases::new(Arc::new(MemoryStore::new()), Duration::from_secs(5));
+        let renewer = &leases.renewer;
+        let (one, other) = (group("one"), group("other"));
+        let place = renewer.keep(&leases, Arc::clone(&one));
+        renewer.forget(place);
+        assert_eq!(renewer.keep(&leases, Arc::clone(&other)), place);
+        let renew_at = || renewer.schedule.lock().places[place].as_ref().unwrap().renew_at;
+        let planned = renew_at();
+        renewer.reschedule(place, &one, None);
+        assert_eq!(renew_at(), planned);
+        renewer.reschedule(place, &other, None);
+        assert_eq!(renew_at(), None);
     }
 }

@@ -5,8 +5,8 @@ use std::fmt::Display;
 use crate::model::Key;
 
 /// A lease was lost while its holder still worked.
-pub(super) fn report_loss(key: Option<&Key>, why: &str) {
-    tracing::error!(key = key.map(Key::as_str), why, "lease lost");
+pub(super) fn report_loss(key: &Key, why: &str) {
+    tracing::error!(key = key.as_str(), why, "lease lost");
     count("oncely_leases_lost_total");
 }
 
@@ -17,15 +17,15 @@ pub(super) fn report_failed_renewal(leases: usize, error: &dyn Display) {
 }
 
 /// A key could not be given back; it is free once its lease has expired.
-pub(super) fn report_unreleased(key: Option<&Key>, error: &dyn Display) {
-    tracing::warn!(key = key.map(Key::as_str), %error, "key not given back, its lease will expire");
+pub(super) fn report_unreleased(key: &Key, error: &dyn Display) {
+    tracing::warn!(key = key.as_str(), %error, "key not given back, its lease will expire");
     count("oncely_releases_failed_total");
 }
 
 /// A request was not answered and is not asked after: if it was granted, its key is free once the
 /// lease has expired.
-pub(super) fn report_forgotten(key: Option<&Key>) {
-    tracing::warn!(key = key.map(Key::as_str), "unanswered request not asked after");
+pub(super) fn report_forgotten(key: &Key) {
+    tracing::warn!(key = key.as_str(), "unanswered request not asked after");
     count("oncely_releases_failed_total");
 }
 

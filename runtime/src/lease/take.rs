@@ -8,8 +8,9 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::background::{Background, Completing};
+use super::claims::Claims;
 use super::doubt::Doubts;
-use super::group::Group;
+use super::group::{Group, Member};
 use super::heartbeat::Heartbeat;
 use super::held::Held;
 use super::limit::within;
@@ -18,7 +19,7 @@ use super::renewer::Renewer;
 use crate::model::{
     Acquired, Error, ErrorKind, Key, Lease, LeaseRequest, Occupant, Update, Updated,
 };
-use crate::store::{AtOnce, Store, StoreError, StoreErrorKind};
+use crate::store::{Store, StoreError, StoreErrorKind};
 
 /// The leases of one coordinator: where they are taken, and everything that keeps them.
 #[derive(Debug)]
@@ -37,13 +38,6 @@ pub(crate) struct Leases {
     /// As the store says, if it sees to that itself.
     answers_within: Option<Duration>,
     closing: AtomicBool,
-}
-
-/// A wish for one key, and how long it may be held in all.
-#[derive(Clone, Debug)]
-pub(crate) struct Claim {
-    pub(crate) request: LeaseRequest,
-    pub(crate) max_hold: Duration,
 }
 
 /// The answer to a take.
@@ -77,20 +71,26 @@ impl Leases {
     /// on by itself and gives back what it took.
     pub(crate) async fn take(
         self: &Arc<Self>,
-        claims: &Arc<[Claim]>,
+        claims: &Claims,
         sent: Instant,
     ) -> Result<Taken, Error> {
         let runtime = self.background.enter()?;
-        // A shutdown waits for whoever has come this far.
-        let _asking = self.background.token();
-        self.check_open()?;
-        if let (Some(store), [claim]) = (self.store.at_once(), &**claims) {
-            let taken = self.take_at_once(store, claim, sent);
+        if let (Some(store), Some(claim)) = (self.store.at_once(), claims.only()) {
+            self.check_open()?;
+            let taken = match store.acquire_one(&claim.request) {
+                Ok(lease) => self.granted(lease, Vec::new(), claims, sent),
+                Err(occupant) => Taken::Occupied(occupant),
+            };
+            // Nothing is on its way, so a shutdown need not know of it: what was taken after it had
+            // begun is given back here.
             self.check_open()?;
             return Ok(taken);
         }
+        // A shutdown waits for whoever has come this far.
+        let _asking = self.background.token();
+        self.check_open()?;
         self.heartbeat.keep(&runtime);
-        let request = Arc::clone(self).request(Arc::clone(claims), sent);
+        let request = Arc::clone(self).request(claims.clone(), sent);
         // The store is asked twice.
         let limit = self.limit(self.store_timeout, 2);
         match within(limit, Completing::new(self, request)).await {
@@ -113,14 +113,15 @@ impl Leases {
         }
     }
 
-    fn take_at_once(self: &Arc<Self>, store: &dyn AtOnce, claim: &Claim, sent: Instant) -> Taken {
-        match store.acquire_one(&claim.request) {
-            Ok(lease) => {
-                let group = Group::new([lease], std::slice::from_ref(claim), sent);
-                Taken::Held(Held::new(Arc::clone(self), group))
-            }
-            Err(occupant) => Taken::Occupied(occupant),
-        }
+    fn granted(
+        self: &Arc<Self>,
+        first: Lease,
+        others: Vec<Member>,
+        claims: &Claims,
+        sent: Instant,
+    ) -> Taken {
+        let group = Group::new(first, others, claims, sent);
+        Taken::Held(Held::new(Arc::clone(self), group))
     }
 
     /// Counts as a call that runs, as long as the token lives; for one that holds no lease.
@@ -149,11 +150,7 @@ impl Leases {
         Ok(())
     }
 
-    async fn request(
-        self: Arc<Self>,
-        claims: Arc<[Claim]>,
-        sent: Instant,
-    ) -> Result<Taken, StoreError> {
+    async fn request(self: Arc<Self>, claims: Claims, sent: Instant) -> Result<Taken, StoreError> {
         let answer = match self.ask(&claims, sent).await {
             // Perhaps only the reply was lost; by law *repeatable* asking again is safe.
             Err(error) if error.kind() == StoreErrorKind::Unavailable => {
@@ -174,13 +171,13 @@ impl Leases {
     /// is still worth giving back.
     pub(super) async fn ask(
         self: &Arc<Self>,
-        claims: &[Claim],
+        claims: &Claims,
         sent: Instant,
     ) -> Result<Taken, StoreError> {
         let several: Vec<LeaseRequest>;
-        let requests = match claims {
-            [claim] => std::slice::from_ref(&claim.request),
-            _ => {
+        let requests = match claims.only() {
+            Some(claim) => std::slice::from_ref(&claim.request),
+            None => {
                 several = claims.iter().map(|claim| claim.request.clone()).collect();
                 &several[..]
             }
@@ -188,13 +185,20 @@ impl Leases {
         let patience = requests.iter().map(|request| request.lease).max().unwrap_or_default();
         let limit = self.limit(patience.max(self.store_timeout), 1);
         let answer = within(limit, self.store.acquire(requests)).await;
-        Ok(match answer.unwrap_or_else(|| Err(self.too_late()))? {
-            Acquired::Leases(leases) => {
-                let group = Group::new(leases, claims, sent);
-                Taken::Held(Held::new(Arc::clone(self), group))
+        let leases = match answer.unwrap_or_else(|| Err(self.too_late()))? {
+            Acquired::Leases(leases) => leases,
+            Acquired::Occupied(occupant) => return Ok(Taken::Occupied(occupant)),
+        };
+        let are_all = leases.len() == requests.len();
+        let mut leases = leases.into_iter();
+        match leases.next().filter(|_| are_all) {
+            Some(first) => {
+                let others = leases.zip(claims.others());
+                let others = others.map(|(lease, claim)| Member::new(lease, claim)).collect();
+                Ok(self.granted(first, others, claims, sent))
             }
-            Acquired::Occupied(occupant) => Taken::Occupied(occupant),
-        })
+            None => Err(another_question()),
+        }
     }
 
     /// Sends updates once, within the store's time limit.
@@ -205,9 +209,7 @@ impl Leases {
         let limit = self.limit(self.store_timeout, 1);
         match within(limit, self.store.update(updates)).await {
             Some(Ok(answers)) if answers.len() == updates.len() => Ok(answers),
-            Some(Ok(_)) => {
-                Err(StoreError::new(StoreErrorKind::Corrupt, "the store answered another question"))
-            }
+            Some(Ok(_)) => Err(another_question()),
             Some(Err(error)) => Err(error),
             None => Err(self.too_late()),
         }
@@ -265,6 +267,10 @@ impl Leases {
         unreleased.extend(unheard.iter().flat_map(|g| g.leases()).map(|lease| lease.key.clone()));
         (keys(&updates), unreleased)
     }
+}
+
+fn another_question() -> StoreError {
+    StoreError::new(StoreErrorKind::Corrupt, "the store answered another question")
 }
 
 impl Drop for Leases {

@@ -11,9 +11,10 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::call::Frame;
+use super::claims::{Claim, Claims};
 use super::held::Held;
 use super::line::{Entrance, Lead, Place, Told};
-use super::take::{Claim, Leases, Taken};
+use super::take::{Leases, Taken};
 use crate::model::{Error, Key, Occupant, RecordState};
 use crate::store::BoxFuture;
 
@@ -27,7 +28,7 @@ const PAST_THE_END: Duration = Duration::from_millis(1);
 /// One caller's wait, over as many looks as it takes.
 pub(crate) struct Waiting<'a> {
     leases: &'a Arc<Leases>,
-    claims: &'a Arc<[Claim]>,
+    claims: &'a Claims,
     since: Instant,
     /// Nothing has happened since then.
     begins: bool,
@@ -49,7 +50,7 @@ pub(crate) enum Turn {
 }
 
 impl<'a> Waiting<'a> {
-    pub(crate) fn new(leases: &'a Arc<Leases>, claims: &'a Arc<[Claim]>) -> Self {
+    pub(crate) fn new(leases: &'a Arc<Leases>, claims: &'a Claims) -> Self {
         let since = Instant::now();
         Self { leases, claims, since, begins: true, hint: None, looks: 0, lead: None }
     }
@@ -65,7 +66,7 @@ impl<'a> Waiting<'a> {
     /// # Cancel safety
     /// Dropped, the caller leaves the line and the next one moves up.
     pub(crate) async fn begin(&mut self, wait: Duration) -> Turn {
-        let Some(first) = self.claims.first() else { return Turn::Ask };
+        let first = self.claims.first();
         let lines = &self.leases.lines;
         if self.leases.store.at_once().is_some() && !lines.has(&first.request.key) {
             // To ask is cheaper than to keep others from asking.
@@ -110,8 +111,11 @@ impl<'a> Waiting<'a> {
     }
 
     /// The wait is over: those behind wait for the end of `held` now.
-    pub(crate) fn over(mut self, held: Held) -> Held {
-        held.leading(self.lead.take())
+    pub(crate) fn over(&mut self, mut held: Held) -> Held {
+        if let Some(lead) = self.lead.take() {
+            held.lead(lead);
+        }
+        held
     }
 
     /// Waits until it is worth asking again for the key that `occupant` keeps; `None` once the
@@ -191,7 +195,7 @@ impl<'a> Waiting<'a> {
             None => {
                 let hint = Hint::subscribe(self.leases, self.claims, &occupant.key).await;
                 let looks_itself = self.leases.keeps_order
-                    && matches!(&**self.claims, [only] if only.request.is_plain());
+                    && self.claims.only().is_some_and(|claim| claim.request.is_plain());
                 let hint = self.hint.insert(hint);
                 if !looks_itself || hint.fired {
                     // What changed between the last look and the subscription would be missed.
@@ -222,7 +226,7 @@ impl<'a> Waiting<'a> {
         }
         // On a task of its own: it runs where the call is heard, and asks from there. The caller may
         // be on a thread that sleeps, and to wake that takes longer than to ask.
-        let called = look.called(Arc::clone(self.leases), Arc::clone(self.claims));
+        let called = look.called(Arc::clone(self.leases), self.claims.clone());
         let (hint, turn) = match Handle::try_current() {
             Ok(runtime) => {
                 let asked = AbortOnDropHandle::new(runtime.spawn(called)).await;
@@ -272,7 +276,7 @@ impl Look {
     async fn called(
         mut self,
         leases: Arc<Leases>,
-        claims: Arc<[Claim]>,
+        claims: Claims,
     ) -> (Option<Hint>, Option<Turn>) {
         if !self.is_worth_asking().await {
             return (self.hint, None);
@@ -292,11 +296,11 @@ struct Hint {
 
 impl Hint {
     /// Subscribed when this resolves, which it does at once.
-    async fn subscribe(leases: &Arc<Leases>, claims: &Arc<[Claim]>, key: &Key) -> Self {
-        let (store, claims, key) = (Arc::clone(&leases.store), Arc::clone(claims), key.clone());
+    async fn subscribe(leases: &Arc<Leases>, claims: &Claims, key: &Key) -> Self {
+        let (store, claims, key) = (Arc::clone(&leases.store), claims.clone(), key.clone());
         let mut changed: BoxFuture<'static, ()> = Box::pin(async move {
-            match &*claims {
-                [claim] if claim.request.key == key => store.wait(&claim.request).await,
+            match claims.only() {
+                Some(claim) if claim.request.key == key => store.wait(&claim.request).await,
                 // Of several keys the store cannot give one without the others.
                 _ => store.changed(&key).await,
             }

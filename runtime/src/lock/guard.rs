@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::lease::{Held, Settled};
-use crate::model::{Error, ErrorKind, Key};
+use crate::model::{Error, ErrorKind};
 
 /// A held lock. Dropped, it is given back in the background; [`release`](Self::release) waits for
 /// that.
@@ -21,25 +21,22 @@ use crate::model::{Error, ErrorKind, Key};
 #[must_use = "the lock is released as soon as the guard is dropped"]
 pub struct LockGuard {
     held: Held,
-    key: Key,
 }
 
 impl LockGuard {
-    pub(crate) fn new(held: Held, key: Key) -> Self {
+    pub(crate) fn new(held: Held) -> Self {
         held.group().hand_out();
-        Self { held, key }
+        Self { held }
     }
 
     /// The key, of several the first.
     pub fn key(&self) -> &str {
-        self.key.name()
+        self.held.group().key().name()
     }
 
     /// The token to hand to a resource that refuses older ones; of several keys, the first one's.
     pub fn fencing_token(&self) -> u64 {
-        let group = self.held.group();
-        let lease = group.leases().find(|lease| lease.key == self.key);
-        lease.map_or(0, |lease| group.fencing_token(lease))
+        self.held.group().fencing_token()
     }
 
     /// How long the lease still lasts by the local clock, renewals not counted. Zero once lost.
@@ -65,13 +62,14 @@ impl LockGuard {
     /// # Cancel safety
     /// Dropped, the release goes on in the background.
     pub async fn release(self) -> Result<(), Error> {
+        let key = self.held.group().key().clone();
         match self.held.release().await {
             Settled::Applied => Ok(()),
             Settled::Lost => {
                 let message = "the lock was lost before it was given back";
-                Err(Error::new(ErrorKind::LeaseLost, message).about(&self.key))
+                Err(Error::new(ErrorKind::LeaseLost, message).about(&key))
             }
-            Settled::Unknown(error) => Err(Error::from(error).about(&self.key)),
+            Settled::Unknown(error) => Err(Error::from(error).about(&key)),
         }
     }
 }

@@ -9,20 +9,19 @@ use std::time::Duration;
 pub use self::guard::LockGuard;
 
 use crate::lease::{
-    Call, Claim, Downstream, Frame, Held, Leases, Lost, Settled, Taken, Turn, Waiting,
+    Call, Caller, Claims, Downstream, Frame, Held, Leases, Lost, Settled, Taken, Turn, Waiting,
     report_unprotected,
 };
-use crate::model::{Error, ErrorKind, Failure, Key, OnStoreError, Operation, RecordState};
+use crate::model::{Error, ErrorKind, Failure, OnStoreError, Operation, RecordState};
 
-/// The name under which calls that only lock are reported.
-const OPERATION: Operation = Operation::fixed("lock");
+/// Who a call is that only locks.
+pub(crate) const CALLER: Caller =
+    Caller { operation: Operation::fixed("lock"), downstream: Downstream::PerHolder };
 
 /// Keys to hold together.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// The key the call is named after: the first.
-    pub(crate) key: Key,
-    pub(crate) claims: Arc<[Claim]>,
+    pub(crate) claims: Claims,
     pub(crate) wait: Duration,
     pub(crate) on_store_error: OnStoreError,
 }
@@ -36,20 +35,20 @@ pub(crate) async fn run<T, E, F>(
 where
     F: Future<Output = Result<T, E>>,
 {
-    let mut held = match acquire(leases, plan).await {
+    let held = match acquire(leases, plan).await {
         Ok(held) => held,
         Err(error) if plan.runs_without(&error) => {
-            report_unprotected(&plan.key, &error);
-            let call = Call::unprotected(&OPERATION, plan.key.clone(), Downstream::PerHolder);
+            let key = plan.claims.key();
+            report_unprotected(key, &error);
+            let call = Call::unprotected(&CALLER, key.clone());
             let ended = Frame::scope(call.clone(), body(call)).await;
             return ended.map_err(Failure::Body);
         }
         Err(error) => return Err(error.into()),
     };
-    let call = held.call(&OPERATION, &plan.key, Downstream::PerHolder);
-    let ended = match held.run(&call, body).await {
+    let ended = match held.run(body).await {
         Ok(ended) => ended,
-        Err(Lost) => return Err(Error::lease_lost(&plan.key).into()),
+        Err(Lost) => return Err(Error::lease_lost(plan.claims.key()).into()),
     };
     // The body is done, and its value stands; a release that fails leaves the lease to expire and
     // is reported, and a lease that was lost meanwhile is too.
@@ -73,7 +72,7 @@ pub(crate) async fn acquire(leases: &Arc<Leases>, plan: &Plan) -> Result<Held, E
             Ok(Taken::Occupied(occupant)) => occupant,
             Err(error) => {
                 waiting.failed();
-                return Err(error.about(&plan.key));
+                return Err(error.about(plan.claims.key()));
             }
         };
         match busy.state {

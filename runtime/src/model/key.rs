@@ -1,11 +1,13 @@
 //! The name of a record: unique in its store, and safe to compare byte for byte.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::sync::{Arc, OnceLock};
 
+use super::room::with_text;
 use super::{Error, Operation};
 
 /// The longest key or scope, in bytes.
@@ -39,10 +41,10 @@ impl Key {
     /// 512 bytes.
     pub fn lock(namespace: &str, key: &str) -> Result<Self, Error> {
         checked("key", key, MAX_KEY_BYTES)?;
-        let mut text = String::with_capacity(namespace.len() + key.len() + 6);
-        push_segment(&mut text, namespace);
-        text.push_str("/lock/");
-        Ok(Self::finish(text, key))
+        Ok(Self::after(key, |text| {
+            push_segment(text, namespace);
+            text.push_str("/lock/");
+        }))
     }
 
     /// The record of a call: `operation` and `scope` keep equal keys of different functions and
@@ -64,25 +66,31 @@ impl Key {
         if scope.len() > MAX_KEY_BYTES {
             return Err(too_long("scope", MAX_KEY_BYTES));
         }
-        let capacity = namespace.len() + operation.len() + scope.len() + key.len() + 10;
-        let mut text = String::with_capacity(capacity);
-        push_segment(&mut text, namespace);
-        text.push_str("/call/");
-        push_segment(&mut text, operation);
-        text.push('/');
-        push_segment(&mut text, scope);
-        text.push('/');
-        Ok(Self::finish(text, key))
+        Ok(Self::after(key, |text| {
+            push_segment(text, namespace);
+            text.push_str("/call/");
+            push_segment(text, operation);
+            text.push('/');
+            push_segment(text, scope);
+            text.push('/');
+        }))
     }
 
-    fn finish(mut text: String, key: &str) -> Self {
+    /// The user's own `key`, after the segments that `push` writes.
+    fn after(key: &str, push: impl FnOnce(&mut String)) -> Self {
         static HASHER: OnceLock<RandomState> = OnceLock::new();
+        thread_local! {
+            static NAME: Cell<String> = const { Cell::new(String::new()) };
+        }
 
-        // At most three times the parts' limits, if every byte of them had to be encoded.
-        let own = text.len() as u32;
-        text.push_str(key);
-        let hash = HASHER.get_or_init(RandomState::new).hash_one(text.as_str());
-        Self { text: text.into(), own, hash }
+        with_text(&NAME, |text| {
+            push(text);
+            // At most three times the parts' limits, if every byte of them had to be encoded.
+            let own = text.len() as u32;
+            text.push_str(key);
+            let hash = HASHER.get_or_init(RandomState::new).hash_one(text.as_str());
+            Self { text: text.as_str().into(), own, hash }
+        })
     }
 
     /// The whole name, as a store keeps it.

@@ -6,9 +6,11 @@ mod dates;
 mod tests;
 mod values;
 
+use std::cell::Cell;
 use std::fmt::{self, Display, Write};
 
 use super::key::checked;
+use super::room::with_text;
 use super::{Error, MAX_KEY_BYTES};
 
 /// A value that may stand in a key.
@@ -94,13 +96,34 @@ impl fmt::Debug for Piece<'_> {
 /// [`ErrorKind::InvalidKey`](crate::ErrorKind::InvalidKey) if the key would be empty or longer
 /// than 512 bytes, if the `Display` of a part fails, or if two parts have no text between them.
 pub(crate) fn render(pieces: &[Piece<'_>]) -> Result<String, Error> {
-    let mut text = String::with_capacity(64);
+    with_rendered(pieces, |key| Ok(key.to_owned()))
+}
+
+/// What `then` makes of the key that [`render`] gives.
+///
+/// # Errors
+/// As [`render`], and those of `then`.
+pub(crate) fn with_rendered<T>(
+    pieces: &[Piece<'_>],
+    then: impl FnOnce(&str) -> Result<T, Error>,
+) -> Result<T, Error> {
+    thread_local! {
+        static KEY: Cell<String> = const { Cell::new(String::new()) };
+    }
+
+    with_text(&KEY, |text| {
+        push_rendered(text, pieces)?;
+        then(text)
+    })
+}
+
+fn push_rendered(text: &mut String, pieces: &[Piece<'_>]) -> Result<(), Error> {
     let mut after_part = false;
     for (index, piece) in pieces.iter().enumerate() {
         match *piece {
             Piece::Text("") => {}
             Piece::Text(literal) => {
-                push_literal(&mut text, literal);
+                push_literal(text, literal);
                 after_part = false;
             }
             Piece::Part(_) if after_part => {
@@ -111,7 +134,7 @@ pub(crate) fn render(pieces: &[Piece<'_>]) -> Result<String, Error> {
             }
             Piece::Part(part) => {
                 let following = first_character(&pieces[index + 1..]);
-                let mut writer = KeyPartWriter { text: &mut text, following, failed: false };
+                let mut writer = KeyPartWriter { text: &mut *text, following, failed: false };
                 part.write_key_part(&mut writer);
                 if writer.failed {
                     return Err(Error::invalid_key("", "a part of the key cannot be displayed"));
@@ -123,8 +146,7 @@ pub(crate) fn render(pieces: &[Piece<'_>]) -> Result<String, Error> {
             break;
         }
     }
-    checked("key", &text, MAX_KEY_BYTES)?;
-    Ok(text)
+    checked("key", text, MAX_KEY_BYTES)
 }
 
 /// The character that ends a part in front of `pieces`.

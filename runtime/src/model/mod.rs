@@ -10,6 +10,7 @@ mod lease;
 mod operation;
 mod policy;
 mod record;
+mod room;
 
 pub use argument::{CallKey, Carrier, Carries, Fingerprintable, Unfingerprinted};
 pub(crate) use canonical::survives_null;
@@ -18,8 +19,8 @@ pub use error::{Error, ErrorKind};
 pub use fingerprint::{Arguments, Fingerprint};
 pub use key::Key;
 pub(crate) use key::{KeyHasher, KeyMap, MAX_KEY_BYTES, MAX_NAMESPACE_BYTES};
-pub(crate) use key_part::render;
 pub use key_part::{KeyPart, KeyPartWriter, Piece};
+pub(crate) use key_part::{render, with_rendered};
 pub use lease::{Acquired, AttemptId, Lease, LeaseRequest, Token, Update, Updated};
 pub use operation::Operation;
 pub use policy::{OnInterrupted, OnStoreError};

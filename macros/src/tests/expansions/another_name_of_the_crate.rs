@@ -14,7 +14,7 @@ impl Till {
             let arguments = once::__private::Arguments::new();
             let arguments = once::__private::Counted::<()>::TYPE.add(arguments, &order);
             once::__private::idempotent(
-                    &binding,
+                    binding,
                     {
                         fn here() {}
                         once::__private::method::<

@@ -13,7 +13,7 @@ async fn pay(order: u64, #[cfg(feature = "notes")] note: &str) -> Result<u64, Pa
         #[cfg(feature = "notes")]
         let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, note);
         ::oncely::__private::idempotent(
-                &binding,
+                binding,
                 {
                     fn here() {}
                     ::oncely::__private::operation(::core::module_path!(), "pay", here)

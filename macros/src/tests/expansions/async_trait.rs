@@ -75,7 +75,7 @@ impl Payments for Gateway {
                     let arguments = ::oncely::__private::Counted::<()>::TYPE
                         .add(arguments, &note);
                     ::oncely::__private::idempotent(
-                            &binding,
+                            binding,
                             {
                                 fn here() {}
                                 ::oncely::__private::method::<

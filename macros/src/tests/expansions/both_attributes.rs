@@ -17,7 +17,7 @@ impl Payments {
             let arguments = ::oncely::__private::Argument::<PayRequest>::TYPE
                 .add(arguments, &request);
             ::oncely::__private::idempotent(
-                    &binding,
+                    ::core::clone::Clone::clone(&binding),
                     {
                         fn here() {}
                         ::oncely::__private::method::<
@@ -35,7 +35,7 @@ impl Payments {
                 .arguments(arguments)
                 .with_lock(
                     ::oncely::__private::lock(
-                            &binding,
+                            binding,
                             &[
                                 &[
                                     ::oncely::__private::Piece::Text("order:"),

@@ -17,7 +17,7 @@ async fn pay(order: u64) -> Result<(), PayError> {
         let arguments = ::oncely::__private::Arguments::new();
         let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, &order);
         ::oncely::__private::idempotent(
-                &binding,
+                ::core::clone::Clone::clone(&binding),
                 {
                     fn here() {}
                     ::oncely::__private::operation(::core::module_path!(), "pay", here)
@@ -27,7 +27,7 @@ async fn pay(order: u64) -> Result<(), PayError> {
             .arguments(arguments.varying())
             .with_lock(
                 ::oncely::__private::lock(
-                    &binding,
+                    binding,
                     &[
                         &[
                             ::oncely::__private::Piece::Text("order:"),

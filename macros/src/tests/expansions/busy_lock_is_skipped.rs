@@ -9,7 +9,7 @@ async fn report() -> Result<Option<Report>, ReportError> {
     let call = {
         let binding = ::oncely::__private::installed();
         ::oncely::__private::lock(
-                &binding,
+                binding,
                 &[&[::oncely::__private::Piece::Text("nightly report")]],
             )
             .wait(::core::time::Duration::from_secs(0u64))

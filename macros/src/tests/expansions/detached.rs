@@ -11,7 +11,7 @@ async fn pay(order: u64) -> Result<Receipt, PayError> {
         let arguments = ::oncely::__private::Arguments::new();
         let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, &order);
         ::oncely::__private::idempotent(
-                &binding,
+                binding,
                 {
                     fn here() {}
                     ::oncely::__private::operation(::core::module_path!(), "pay", here)

@@ -24,7 +24,7 @@ impl Till {
             let arguments = ::oncely::__private::Argument::<User>::TYPE
                 .add(arguments, &user);
             ::oncely::__private::idempotent(
-                    &binding,
+                    binding,
                     {
                         fn here() {}
                         ::oncely::__private::method::<

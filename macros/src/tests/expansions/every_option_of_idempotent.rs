@@ -27,7 +27,7 @@ async fn pay(tenant: String, order: u64, clock: Clock) -> Result<(), PayError> {
         let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, &tenant);
         let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, &order);
         ::oncely::__private::idempotent(
-                &binding,
+                binding,
                 ::oncely::__private::named("payments.pay"),
                 ::core::option::Option::Some(
                     &[

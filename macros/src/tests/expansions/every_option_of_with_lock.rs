@@ -19,7 +19,7 @@ async fn transfer(from: Account, to: Account) -> Result<Option<Receipt>, Transfe
             coordinator => ::oncely::__private::given(coordinator),
         };
         ::oncely::__private::lock(
-                &binding,
+                binding,
                 &[
                     &[
                         ::oncely::__private::Piece::Text("account:"),

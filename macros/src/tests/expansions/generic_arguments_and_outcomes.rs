@@ -23,7 +23,7 @@ where
         let arguments = ::oncely::__private::Argument::<Vec<u8>>::TYPE
             .add(arguments, &other);
         ::oncely::__private::idempotent(
-                &binding,
+                binding,
                 {
                     fn here() {}
                     ::oncely::__private::operation(::core::module_path!(), "store", here)

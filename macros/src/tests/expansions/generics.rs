@@ -26,7 +26,7 @@ impl<'store, T: Item, const N: usize> Shelf<'store, T, N> {
         let call = {
             let binding = ::oncely::__private::installed();
             ::oncely::__private::lock(
-                &binding,
+                binding,
                 &[
                     &[
                         ::oncely::__private::Piece::Text("shelf:"),

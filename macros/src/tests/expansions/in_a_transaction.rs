@@ -14,7 +14,7 @@ pub async fn pay(
         let arguments = ::oncely::__private::Arguments::new();
         let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, &order);
         ::oncely::__private::idempotent(
-                &binding,
+                binding,
                 {
                     fn here() {}
                     ::oncely::__private::operation(::core::module_path!(), "pay", here)

@@ -13,7 +13,7 @@ pub async fn pay(&self, order: u64) -> Result<Receipt, PayError> {
         let arguments = ::oncely::__private::Arguments::new();
         let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, &order);
         ::oncely::__private::idempotent(
-                &binding,
+                ::core::clone::Clone::clone(&binding),
                 {
                     fn here() {}
                     ::oncely::__private::method::<
@@ -31,7 +31,7 @@ pub async fn pay(&self, order: u64) -> Result<Receipt, PayError> {
             .arguments(arguments)
             .with_lock(
                 ::oncely::__private::lock(
-                    &binding,
+                    binding,
                     &[
                         &[
                             ::oncely::__private::Piece::Text("stock:"),

@@ -12,7 +12,7 @@ async fn report() -> Result<(), ReportError> {
     let call = {
         let binding = ::oncely::__private::installed();
         ::oncely::__private::lock(
-            &binding,
+            binding,
             &[&[::oncely::__private::Piece::Text("nightly")]],
         )
     };

@@ -12,7 +12,7 @@ pub async fn take(
     let call = {
         let binding = ::oncely::__private::installed();
         ::oncely::__private::lock(
-            &binding,
+            binding,
             &[
                 &[
                     ::oncely::__private::Piece::Text("stock:"),

@@ -12,7 +12,7 @@ pub async fn pay(order: u64, amount: u64) -> anyhow::Result<Receipt> {
         let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, &order);
         let arguments = ::oncely::__private::Counted::<()>::TYPE.add(arguments, &amount);
         ::oncely::__private::idempotent(
-                &binding,
+                binding,
                 {
                     fn here() {}
                     ::oncely::__private::operation(::core::module_path!(), "pay", here)

@@ -24,7 +24,7 @@ async fn pay(
         let arguments = ::oncely::__private::PartOf::<Json<Pair>>::TYPE
             .add(arguments, &left);
         ::oncely::__private::idempotent(
-                &binding,
+                binding,
                 {
                     fn here() {}
                     ::oncely::__private::operation(::core::module_path!(), "pay", here)

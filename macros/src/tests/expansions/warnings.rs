@@ -28,7 +28,7 @@ async fn book(tags: HashSet<String>) -> Result<u64, BookError> {
         let arguments = ::oncely::__private::Argument::<HashSet<String>>::TYPE
             .add(arguments, &tags);
         ::oncely::__private::idempotent(
-                &binding,
+                ::core::clone::Clone::clone(&binding),
                 {
                     fn here() {}
                     ::oncely::__private::operation(::core::module_path!(), "book", here)
@@ -38,7 +38,7 @@ async fn book(tags: HashSet<String>) -> Result<u64, BookError> {
             .arguments(arguments.varying())
             .with_lock(
                 ::oncely::__private::lock(
-                    &binding,
+                    binding,
                     &[&[::oncely::__private::Piece::Text("ledger")]],
                 ),
             )

@@ -30,6 +30,22 @@ fn refusal(pieces: &[Piece<'_>]) -> String {
     error.to_string()
 }
 
+/// Puts another key together while its own is.
+struct Nested(&'static str);
+
+impl KeyPart for Nested {
+    fn write_key_part(&self, writer: &mut KeyPartWriter<'_>) {
+        writer.push_str(&rendered(&[Text("inner-"), Part(&self.0)]));
+    }
+}
+
+#[test]
+fn a_part_may_render_a_key_of_its_own() {
+    let key = [Text("outer:"), Part(&Nested("one")), Text(":"), Part(&Nested("other"))];
+    assert_eq!(rendered(&key), "outer:inner-one:inner-other");
+    assert_eq!(rendered(&[Text("after")]), "after");
+}
+
 #[test]
 fn ordinary_values_stand_as_they_are() {
     assert_eq!(rendered(&[Text("order:"), Part(&42)]), "order:42");

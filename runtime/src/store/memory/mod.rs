@@ -147,16 +147,15 @@ impl AtOnce for MemoryStore {
     fn acquire_one(&self, request: &LeaseRequest) -> Result<Lease, Occupant> {
         let mut shard = self.shards[self.shard_of(&request.key)].lock();
         let now = self.clock.now();
-        let found = shard.records.get_mut(&request.key);
-        let record = self.taken(found.as_deref(), request, now)?;
-        let lease = record.lease(&request.key);
-        match found {
-            Some(found) => {
-                *found = record;
-                shard.announce(&request.key);
-            }
-            None => shard.insert(request.key.clone(), record, now),
-        }
+        let Some(found) = shard.records.get_mut(&request.key) else {
+            let record = self.taken(None, request, now)?;
+            let lease = record.lease(&request.key);
+            shard.insert(request.key.clone(), record, now);
+            return Ok(lease);
+        };
+        *found = self.taken(Some(found), request, now)?;
+        let lease = found.lease(&request.key);
+        shard.announce(&request.key);
         Ok(lease)
     }
 
