@@ -273,11 +273,7 @@ impl Look {
     ///
     /// # Cancel safety
     /// As [`Leases::take`].
-    async fn called(
-        mut self,
-        leases: Arc<Leases>,
-        claims: Claims,
-    ) -> (Option<Hint>, Option<Turn>) {
+    async fn called(mut self, leases: Arc<Leases>, claims: Claims) -> (Option<Hint>, Option<Turn>) {
         if !self.is_worth_asking().await {
             return (self.hint, None);
         }
