@@ -4,13 +4,13 @@ use redis::{Cmd, Value};
 
 use super::error::Failure;
 use super::layout::{decode, number};
-use super::script::{Script, TOKENS, millis};
+use super::script::{By, Script, TOKENS, millis};
 use crate::store::record::{ABANDONED, Record, Standing};
 use crate::store::{Acquired, Fingerprint, Lease, LeaseRequest, OnInterrupted, Token};
 
 /// The call that takes every key, or none; the tokens are counted at the key `counter`.
-pub(super) fn command(sha: &str, counter: &str, requests: &[LeaseRequest], offset: i64) -> Cmd {
-    let mut command = Script::call(sha, requests.len() + 1, 5);
+pub(super) fn command(by: By<'_>, counter: &str, requests: &[LeaseRequest], offset: i64) -> Cmd {
+    let mut command = Script::call(by, requests.len() + 1, 5);
     command.arg(counter);
     for request in requests {
         command.arg(request.key.as_str());

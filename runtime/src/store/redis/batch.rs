@@ -21,7 +21,7 @@ use tokio::task::yield_now;
 use super::acquire;
 use super::error::Failure;
 use super::link::Link;
-use super::script::{Script, TOKENS};
+use super::script::{By, Script, TOKENS};
 use super::update;
 use crate::store::{Key, Lease, LeaseRequest, Update};
 
@@ -155,12 +155,12 @@ impl Link {
         match &call {
             One::Acquire(request) => {
                 let request = std::slice::from_ref(request.as_ref());
-                let command = |sha: &str| acquire::command(sha, TOKENS, request, 0);
+                let command = |by: By<'_>| acquire::command(by, TOKENS, request, 0);
                 self.run(Script::Acquire, command).await
             }
             One::Update(update) => {
                 let update = std::slice::from_ref(update.as_ref());
-                self.run(Script::Update, |sha| update::command(sha, update, 0)).await
+                self.run(Script::Update, |by| update::command(by, update, 0)).await
             }
         }
     }
@@ -183,7 +183,7 @@ async fn fly(link: Arc<Link>, mut batch: Vec<Waiting>) {
     while !batch.is_empty() {
         // Updates come first: they give back what others ask for.
         batch.sort_by_key(|waiting| !waiting.call.is_update());
-        let answers = link.run(Script::Many, |sha| command(sha, &batch)).await;
+        let answers = link.run(Script::Many, |by| command(by, &batch)).await;
         let count = batch.len();
         pass_on(answers, batch);
         // Those who have their answers may have something else to ask, and can go along.
@@ -193,9 +193,9 @@ async fn fly(link: Arc<Link>, mut batch: Vec<Waiting>) {
 }
 
 /// The call for all of them, of which the updates come first.
-fn command(sha: &str, batch: &[Waiting]) -> Cmd {
+fn command(by: By<'_>, batch: &[Waiting]) -> Cmd {
     let updates = batch.iter().filter(|waiting| waiting.call.is_update()).count();
-    let mut command = Script::call(sha, batch.len() + 1, 5);
+    let mut command = Script::call(by, batch.len() + 1, 5);
     command.arg(TOKENS);
     for waiting in batch {
         command.arg(waiting.call.key().as_str());

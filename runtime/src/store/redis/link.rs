@@ -19,7 +19,7 @@ use super::address::Server;
 use super::batch::Batches;
 use super::error::Failure;
 use super::places::{Place, Places};
-use super::script::Script;
+use super::script::{By, Script};
 use super::watch::Watches;
 use crate::store::LeaseRequest;
 
@@ -118,13 +118,14 @@ impl Link {
     pub(super) async fn run(
         &self,
         script: Script,
-        command: impl Fn(&str) -> Cmd,
+        command: impl Fn(By<'_>) -> Cmd,
     ) -> Result<Value, Failure> {
         let name = &self.names[script as usize];
-        match self.ask(&command(name)).await {
-            // The server was restarted behind a proxy, or told to forget. Nothing was done.
+        match self.ask(&command(By::Name(name))).await {
+            // The server was restarted behind a proxy, or told to forget. Nothing was done. It
+            // could forget again before it is told to run what it was told to load.
             Err(failure) if failure.is_no_script() => {
-                self.ask_both(loading(script), command(name)).await
+                self.ask(&command(By::Text(script.text()))).await
             }
             answer => answer,
         }
@@ -136,18 +137,12 @@ impl Link {
     pub(super) async fn run_asking(
         &self,
         script: Script,
-        command: impl Fn(&str) -> Cmd,
+        command: impl Fn(By<'_>) -> Cmd,
     ) -> Result<Value, Failure> {
-        // It may not know the script yet, and the way to ask holds for one command only.
-        let name = self.load(script).await?;
-        self.ask_both(redis::cmd("ASKING"), command(&name)).await
-    }
-
-    /// Sends two commands, between which there is room for nobody's on this connection, and waits
-    /// for the answer to the second.
-    async fn ask_both(&self, first: Cmd, second: Cmd) -> Result<Value, Failure> {
+        // It may not know the script yet. The way to ask holds for one command only, so there must
+        // be room for nobody's between the two.
         let mut both = redis::Pipeline::new();
-        both.add_command(first).add_command(second);
+        both.add_command(redis::cmd("ASKING")).add_command(command(By::Text(script.text())));
         let mut connection = self.connection.clone();
         let mut answers = connection.send_packed_commands(&both, 0, 2).await?;
         match answers.pop() {
@@ -158,7 +153,7 @@ impl Link {
     }
 
     async fn load(&self, script: Script) -> Result<String, Failure> {
-        let name = self.ask(&loading(script)).await?;
+        let name = self.ask(redis::cmd("SCRIPT").arg("LOAD").arg(script.text())).await?;
         redis::from_redis_value(name).map_err(|_| Failure::odd("load"))
     }
 
@@ -181,12 +176,6 @@ impl Link {
     pub(super) fn send(&self, sent: impl Future<Output = ()> + Send + 'static) {
         start(&self.runtime, sent);
     }
-}
-
-fn loading(script: Script) -> Cmd {
-    let mut command = redis::cmd("SCRIPT");
-    command.arg("LOAD").arg(script.text());
-    command
 }
 
 /// Polls once, so that what is to be sent is on its way, and goes on in a task.

@@ -159,7 +159,7 @@ use self::batch::One;
 use self::cluster::Cluster;
 use self::link::Link;
 use self::node::{Bounds, Node};
-use self::script::{Script, TOKENS};
+use self::script::{By, Script, TOKENS};
 #[cfg(feature = "testing")]
 use crate::store::clock::Clock;
 use crate::store::record::SPARE_TOKENS;
@@ -301,7 +301,7 @@ impl Store for RedisStore {
                         }
                         _ => {
                             let command =
-                                |sha: &str| acquire::command(sha, TOKENS, requests, offset);
+                                |by: By<'_>| acquire::command(by, TOKENS, requests, offset);
                             link.run(Script::Acquire, command).await
                         }
                     };
@@ -334,7 +334,7 @@ impl Store for RedisStore {
                             link.run_one(One::Update(Cow::Borrowed(update))).await
                         }
                         _ => {
-                            let command = |sha: &str| update::command(sha, updates, offset);
+                            let command = |by: By<'_>| update::command(by, updates, offset);
                             link.run(Script::Update, command).await
                         }
                     };

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::error::Failure;
 use super::link::{Link, start};
-use super::script::{Script, millis};
+use super::script::{By, Script, millis};
 use crate::store::record::TOMBSTONE;
 use crate::store::{AttemptId, BoxFuture, LeaseRequest};
 
@@ -216,7 +216,7 @@ fn ask(
     let (link, key) = (Arc::clone(link), Arc::clone(key));
     Box::pin(unconstrained(async move {
         let name = &link.places().name;
-        let command = |sha: &str| call(sha, key.as_bytes(), attempt, name, KEPT, offset);
+        let command = |by: By<'_>| call(by, key.as_bytes(), attempt, name, KEPT, offset);
         link.run(Script::Wait, command).await
     }))
 }
@@ -226,15 +226,22 @@ fn leave(link: &Arc<Link>, key: Vec<u8>, attempt: AttemptId, offset: i64) {
     let left = Arc::clone(link);
     link.send(async move {
         let name = &left.places().name;
-        let command = |sha: &str| call(sha, &key, attempt, name, TOMBSTONE, offset);
+        let command = |by: By<'_>| call(by, &key, attempt, name, TOMBSTONE, offset);
         if let Err(error) = left.run(Script::Leave, command).await {
             tracing::debug!(?error, "a place in a queue is left to those who find nobody there");
         }
     });
 }
 
-fn call(sha: &str, key: &[u8], attempt: AttemptId, name: &str, kept: Duration, offset: i64) -> Cmd {
-    let mut command = Script::call(sha, 1, 3);
+fn call(
+    by: By<'_>,
+    key: &[u8],
+    attempt: AttemptId,
+    name: &str,
+    kept: Duration,
+    offset: i64,
+) -> Cmd {
+    let mut command = Script::call(by, 1, 3);
     command.arg(key).arg(attempt.as_bytes().as_slice()).arg(name).arg(millis(kept));
     Script::end(&mut command, offset);
     command

@@ -25,6 +25,15 @@ pub(super) enum Script {
     Look,
 }
 
+/// What a call says of its script.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum By<'a> {
+    /// The name by which the server knows it.
+    Name(&'a str),
+    /// All of it, for a server that has forgotten it, and learns it so.
+    Text(&'static str),
+}
+
 impl Script {
     pub(super) const ALL: &[Self] = &[
         Self::Acquire,
@@ -77,11 +86,15 @@ impl Script {
     }
 
     /// The beginning of a call: the keys come next, then so many arguments for each.
-    pub(super) fn call(sha: &str, keys: usize, arguments: usize) -> Cmd {
+    pub(super) fn call(by: By<'_>, keys: usize, arguments: usize) -> Cmd {
         /// About how long a key and what belongs to it are.
         const BYTES: usize = 128;
         let mut command = Cmd::with_capacity(4 + keys * (1 + arguments), 64 + keys * BYTES);
-        command.arg("EVALSHA").arg(sha).arg(keys);
+        match by {
+            By::Name(name) => command.arg("EVALSHA").arg(name),
+            By::Text(text) => command.arg("EVAL").arg(text),
+        };
+        command.arg(keys);
         command
     }
 

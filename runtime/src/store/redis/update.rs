@@ -6,7 +6,7 @@ use redis::{Cmd, Value};
 
 use super::error::Failure;
 use super::layout::token_text;
-use super::script::{Script, millis};
+use super::script::{By, Script, millis};
 use crate::store::record::{ABANDONED, TOMBSTONE};
 use crate::store::{Lease, Update, Updated};
 
@@ -14,8 +14,8 @@ use crate::store::{Lease, Update, Updated};
 const SPARE: Duration = Duration::from_secs(1);
 
 /// The call that applies every update for itself.
-pub(super) fn command(sha: &str, updates: &[(Lease, Update)], offset: i64) -> Cmd {
-    let mut command = Script::call(sha, updates.len(), 5);
+pub(super) fn command(by: By<'_>, updates: &[(Lease, Update)], offset: i64) -> Cmd {
+    let mut command = Script::call(by, updates.len(), 5);
     for (lease, _) in updates {
         command.arg(lease.key.as_str());
     }

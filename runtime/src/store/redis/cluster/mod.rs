@@ -26,7 +26,7 @@ use super::error::{Failure, Redirect};
 use super::greet::greet;
 use super::link::Link;
 use super::node::{Bounds, Node};
-use super::script::Script;
+use super::script::{By, Script};
 use crate::store::{Key, StoreError, StoreErrorKind};
 
 /// How often one call follows where servers send it. A slot on its way takes two; more means that
@@ -90,7 +90,7 @@ impl Cluster {
         bounds: &Bounds,
         slot: Slot,
         script: Script,
-        command: impl Fn(&str) -> Cmd,
+        command: impl Fn(By<'_>) -> Cmd,
     ) -> Result<Value, StoreError> {
         let owner = || self.map.lock().owner(slot);
         let Some(mut node) = owner() else {

@@ -10,7 +10,7 @@ use super::super::acquire;
 use super::super::error::Failure;
 use super::super::layout::decode;
 use super::super::node::Bounds;
-use super::super::script::Script;
+use super::super::script::{By, Script};
 use super::super::update;
 use super::Cluster;
 use super::slots::{self, Slot};
@@ -98,7 +98,7 @@ impl Cluster {
         offset: i64,
     ) -> Result<Acquired, StoreError> {
         let counter = slots::counter(slot);
-        let command = |sha: &str| acquire::command(sha, &counter, requests, offset);
+        let command = |by: By<'_>| acquire::command(by, &counter, requests, offset);
         let answer = self.run(bounds, slot, Script::Acquire, command).await?;
         acquire::answer(requests, answer).map_err(|failure| failure.at(&self.shown))
     }
@@ -111,7 +111,7 @@ impl Cluster {
         updates: &[(Lease, Update)],
         offset: i64,
     ) -> Result<Vec<Updated>, StoreError> {
-        let command = |sha: &str| update::command(sha, updates, offset);
+        let command = |by: By<'_>| update::command(by, updates, offset);
         let answer = self.run(bounds, slot, Script::Update, command).await?;
         update::answer(updates, answer).map_err(|failure| failure.at(&self.shown))
     }
@@ -123,8 +123,8 @@ impl Cluster {
         group: Arc<Group>,
         offset: i64,
     ) -> Result<Option<(usize, Occupant)>, StoreError> {
-        let command = |sha: &str| {
-            let mut command = Script::call(sha, group.requests.len(), 0);
+        let command = |by: By<'_>| {
+            let mut command = Script::call(by, group.requests.len(), 0);
             group.requests.iter().for_each(|request| {
                 command.arg(request.key.as_str());
             });
