@@ -302,7 +302,13 @@ async fn a_user_with_the_documented_rights_does_everything() {
     let names = one_each(&cluster);
     for index in 0..3 {
         let mut rule = vec!["ACL", "SETUSER", "limited", "reset", "on", ">secret", "~redis/*"];
-        rule.extend(["~oncely:last_token*", "&oncely:changed:*", "+evalsha", "+script|load"]);
+        rule.extend([
+            "~oncely:last_token*",
+            "&oncely:changed:*",
+            "+evalsha",
+            "+eval",
+            "+script|load",
+        ]);
         rule.extend(["+time", "+get", "+set", "+setrange", "+publish", "+subscribe"]);
         rule.extend(["+unsubscribe", "+info", "+cluster|slots", "+asking"]);
         cluster.ask::<()>(index, &rule);

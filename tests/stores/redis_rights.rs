@@ -15,8 +15,9 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use crate::redis_steps::{complete, key, met, open, request, take, update};
 
 /// What the documentation says a user needs.
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "evalsha",
+    "eval",
     "script|load",
     "time",
     "get",

@@ -125,7 +125,7 @@
 //!
 //! A user of the server's access lists needs the keys of the namespace, those that start with
 //! `oncely/queue/`, and `oncely:last_token`, the channels `oncely:changed:*` and `oncely:granted:*`,
-//! and `+evalsha +script|load +time +get +set +setrange +zadd +zpopmin +zrange +zrem
+//! and `+evalsha +eval +script|load +time +get +set +setrange +zadd +zpopmin +zrange +zrem
 //! +pexpire +publish +subscribe +unsubscribe +info`; in a cluster the keys `oncely:last_token*`, and
 //! also `+cluster|slots +asking`. Without the channels, the queues or their commands waiting falls
 //! back to looking now and then; without `info` the server is used unseen, with a warning.
