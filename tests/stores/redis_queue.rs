@@ -62,6 +62,9 @@ async fn three_connections_get_the_key_in_the_order_in_which_they_came() {
         assert_eq!(update(holds, &lease, Update::Release).await, Updated::Applied);
         let (next, request, called) = places.remove(0);
         soon(called).await;
+        // Once nobody waits the next release need not look for anybody.
+        let note: String = server.ask(&["GETRANGE", request.key.as_str(), "6", "6"]);
+        assert_eq!(note, if places.is_empty() { "-" } else { "w" });
         for (_, _, other) in &mut places {
             assert!(!is_called(other).await);
         }
