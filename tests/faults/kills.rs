@@ -76,14 +76,14 @@ enum Ending {
 async fn ending(oncely: &oncely::Coordinator, key: &str) -> Ending {
     let again = || {
         kills::call(oncely, key).run(|call| async move {
-            Ok::<_, Error>(u64::from(call.attempt()) << 48 | call.fencing_token())
+            Ok::<_, Error>(u64::from(call.attempt()) << 53 | call.fencing_token())
         })
     };
     match again().await {
         Ok(outcome) if outcome.is_replayed() => Ending::Replayed(outcome.into_value()),
         Ok(outcome) => {
             let value = outcome.into_value();
-            Ending::Ran { attempt: (value >> 48) as u32, token: value & ((1 << 48) - 1) }
+            Ending::Ran { attempt: (value >> 53) as u32, token: value & ((1 << 53) - 1) }
         }
         Err(error) => {
             assert_eq!(error.kind(), ErrorKind::Interrupted, "{key}: {error}");

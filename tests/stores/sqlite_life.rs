@@ -171,8 +171,8 @@ async fn a_corrupt_record_is_not_the_trouble_of_those_who_write_beside_it() {
     let Acquired::Leases(leases) = store.acquire(&requests).await.unwrap() else { panic!() };
     let options: sqlx::sqlite::SqliteConnectOptions = fixture.url().parse().unwrap();
     let mut connection = options.connect().await.unwrap();
-    sqlx::query("update oncely_records set state = 9 where token = ?")
-        .bind(leases[20].token.value() as i64)
+    sqlx::query("update oncely_records set state = 9 where key = ?")
+        .bind(leases[20].key.as_str().as_bytes())
         .execute(&mut connection)
         .await
         .unwrap();
@@ -211,13 +211,16 @@ async fn many_may_open_a_new_file_at_once() {
             let fixture = Arc::clone(&fixture);
             tasks.spawn(async move {
                 let store = SqliteStore::connect(&fixture.url()).await.unwrap();
-                take(&store, &request(&index.to_string())).await.token
+                take(&store, &request(&index.to_string())).await
             });
         }
-        let mut tokens = tasks.join_all().await;
-        tokens.sort_unstable();
-        tokens.dedup();
-        assert_eq!(tokens.len(), 12, "tokens were given twice: {tokens:?}");
+        let store = fixture.open().await;
+        for lease in tasks.join_all().await {
+            match store.acquire(&[LeaseRequest::new(lease.key.clone(), LONG)]).await.unwrap() {
+                Acquired::Occupied(occupant) => assert_eq!(occupant.token, lease.token),
+                Acquired::Leases(leases) => panic!("its table was made anew: {leases:?}"),
+            }
+        }
     }
 }
 

@@ -73,9 +73,9 @@ async fn a_row_that_cannot_be_understood_is_corrupt_and_stays() {
     ] {
         let request = request(change);
         let lease = take(&store, &request).await;
-        let sql =
-            format!("update oncely_records set {change} where token = {}", lease.token.value());
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+        let sql = format!("update oncely_records set {change} where key = ?");
+        let change_it = sqlx::query(AssertSqlSafe(sql)).bind(lease.key.as_str().as_bytes());
+        change_it.execute(&mut connection).await.unwrap();
         let before = dump(&mut connection).await;
 
         let rival = LeaseRequest::new(request.key.clone(), LONG);
@@ -104,9 +104,9 @@ async fn an_outcome_of_a_later_release_is_foreign() {
         let outcome = StoredOutcome::Value((*b"later").into());
         let update = Update::Complete { outcome, retention: LONG };
         store.update(&[(lease.clone(), update)]).await.unwrap();
-        sqlx::query("update oncely_records set outcome_code = ? where token = ?")
+        sqlx::query("update oncely_records set outcome_code = ? where key = ?")
             .bind(code)
-            .bind(lease.token.value() as i64)
+            .bind(lease.key.as_str().as_bytes())
             .execute(&mut connection)
             .await
             .unwrap();
@@ -126,12 +126,12 @@ async fn an_outcome_of_a_later_release_is_foreign() {
 }
 
 #[tokio::test]
-async fn a_counter_that_cannot_go_on_is_corrupt() {
+async fn a_floor_that_is_none_is_corrupt() {
     let fixture = SqliteFixture::new();
     let store = fixture.open().await;
     let mut connection = raw(&fixture).await;
     for set in ["value = 9007199254740991", "value = -5", "value = 'many'", "name = 'lost'"] {
-        let sql = format!("update oncely_meta set {set} where name = 'last_token'");
+        let sql = format!("update oncely_meta set {set} where name = 'token_floor'");
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
         let error = store.acquire(&[request("key")]).await.expect_err(set);
         assert_eq!(error.kind(), StoreErrorKind::Corrupt, "{set}: {error}");
@@ -140,13 +140,13 @@ async fn a_counter_that_cannot_go_on_is_corrupt() {
 }
 
 #[tokio::test]
-async fn a_counter_that_was_set_back_does_not_let_a_keys_tokens_fall() {
+async fn a_floor_that_was_set_back_does_not_let_a_keys_tokens_fall() {
     let fixture = SqliteFixture::new();
     let store = fixture.open().await;
     let first = take(&store, &request("key")).await;
     store.update(&[(first.clone(), Update::Release)]).await.unwrap();
     let mut connection = raw(&fixture).await;
-    sqlx::raw_sql("update oncely_meta set value = 0 where name = 'last_token'")
+    sqlx::raw_sql("update oncely_meta set value = 0 where name = 'token_floor'")
         .execute(&mut connection)
         .await
         .unwrap();

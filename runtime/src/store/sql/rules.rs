@@ -1,9 +1,8 @@
-//! From the rules of records to what a database server writes.
+//! From the rules of records to what a database writes.
 
 use std::time::Duration;
 
 use super::columns::TOKEN_LIMIT;
-use super::failure::Failure;
 use crate::store::record::{Record, SPARE_TOKENS, Standing, millis};
 use crate::store::{LeaseRequest, Occupant, Token, Update, Updated};
 
@@ -28,14 +27,13 @@ impl Instant {
 
     /// A token above that of `record`, above those of deleted records, and above those that were
     /// given before a crash took the last moments of the database: time outlives it.
-    fn token(self, record: Option<&Record>) -> Result<Token, Failure> {
-        let floor =
-            self.floor.ok_or_else(|| Failure::Corrupt("`token_floor` is missing".into()))?;
+    fn token(self, record: Option<&Record>) -> Result<Token, String> {
+        let floor = self.floor.ok_or("`token_floor` is missing")?;
         let before = record.map_or(0, |record| record.token.value().cast_signed());
         let token =
             self.micros.max(floor.saturating_add(STRIDE)).max(before.saturating_add(STRIDE));
         if token >= TOKEN_LIMIT {
-            return Err(Failure::Corrupt(format!("the tokens have come to {token}")));
+            return Err(format!("the tokens have come to {token}"));
         }
         Ok(Token::new(token.unsigned_abs()))
     }
@@ -64,11 +62,14 @@ pub(super) fn occupant(
 }
 
 /// The record that each request gets, or the first occupied key in the order of the requests.
+///
+/// # Errors
+/// What cannot be understood about the tokens.
 pub(super) fn grant(
     requests: &[LeaseRequest],
     records: &[Option<Record>],
     now: Instant,
-) -> Result<Result<Vec<Record>, Occupant>, Failure> {
+) -> Result<Result<Vec<Record>, Occupant>, String> {
     let mut granted = Vec::with_capacity(requests.len());
     for (request, record) in requests.iter().zip(records) {
         granted.push(match Record::standing(record.as_ref(), request, now.now()) {

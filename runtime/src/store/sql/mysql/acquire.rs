@@ -58,10 +58,9 @@ impl MySql {
     /// One row for each record that is there, after one with the time.
     fn ask(&self, text: &mut Text, names: &[Vec<u8>]) {
         text.add("select ").add(micros!()).value(self.offset() * 1000);
-        text.add(
-            ", (select value from oncely_meta where name = 'token_floor'); select token, `key`, ",
-        );
-        text.add(columns!()).add(" from oncely_records where `key` in (").list(names).add(")");
+        text.add(", (select value from oncely_meta where name = 'token_floor'); select ");
+        text.add(columns!()).add(", `key` from oncely_records where `key` in (");
+        text.list(names).add(")");
     }
 
     pub(super) async fn look_at(
@@ -99,8 +98,8 @@ impl MySql {
             text.add(")");
         }
         text.add(unless_taken!()).add("; ");
-        text.add("select @oncely_now, @oncely_floor; select token, `key`, ").add(columns!());
-        text.add(" from oncely_records where `key` in (");
+        text.add("select @oncely_now, @oncely_floor; select ").add(columns!());
+        text.add(", `key` from oncely_records where `key` in (");
         text.list(&names(requests.iter().copied())).add("); ");
         // Who takes several keys must be able to give them up together.
         let one_each = calls.iter().all(|requests| requests.len() == 1);
@@ -135,7 +134,7 @@ impl MySql {
         let records: Vec<_> =
             requests.iter().map(|request| seen.record(request)).collect::<Result<_, _>>()?;
         let mut text = Text::default();
-        let granted = match rules::grant(requests, &records, seen.now)? {
+        let granted = match rules::grant(requests, &records, seen.now).map_err(Failure::Corrupt)? {
             Ok(granted) => granted,
             Err(occupant) => {
                 self.end(&mut text, "rollback");
@@ -195,12 +194,12 @@ impl Seen {
         let mut rows = answer.rows.into_iter();
         let clock = rows.next().ok_or_else(|| Failure::Corrupt("there is no time".into()))?;
         let now = Instant { micros: clock.try_get(0)?, floor: clock.try_get(1)? };
-        let rows = rows.map(|row| Ok((row.try_get(1)?, row))).collect::<Result<_, Failure>>()?;
+        let rows = rows.map(|row| Ok((row.try_get(2)?, row))).collect::<Result<_, Failure>>()?;
         Ok(Self { now, rows })
     }
 
     pub(super) fn record(&self, request: &LeaseRequest) -> Result<Option<Record>, Failure> {
-        self.rows.get(&name::column(&request.key)).map(|row| decode(row, 2)).transpose()
+        self.rows.get(&name::column(&request.key)).map(|row| decode(row, 0)).transpose()
     }
 
     /// The first occupied key of a call.

@@ -59,7 +59,9 @@ async fn claim(
     }
     // The row is locked, whatever it says.
     let requests = std::slice::from_ref(request);
-    let granted = match rules::grant(requests, std::slice::from_ref(&record), now)? {
+    let granted = match rules::grant(requests, std::slice::from_ref(&record), now)
+        .map_err(Failure::Corrupt)?
+    {
         Ok(granted) => granted,
         Err(occupant) => return Ok(Claim::Occupied(occupant)),
     };
@@ -86,8 +88,8 @@ fn insert(home: DatabaseId, request: &LeaseRequest, purpose: Purpose) -> Text {
     text.add("set @oncely_wait = @@innodb_lock_wait_timeout, innodb_lock_wait_timeout = 1; ");
     ask(&mut text);
     record(&mut text, home, request, purpose);
-    text.add("; select @oncely_now, @oncely_floor, @oncely_identity; select token, `key`, ");
-    text.add(columns!()).add(" from oncely_records where `key` = ");
+    text.add("; select @oncely_now, @oncely_floor, @oncely_identity; select ");
+    text.add(columns!()).add(", `key` from oncely_records where `key` = ");
     text.value(&name::column(&request.key)).add(" for update; ").add(RESET);
     text
 }

@@ -250,7 +250,7 @@ impl Postgres {
                 rows.iter().find(|row| row.try_get::<&[u8], _>(0).is_ok_and(|key| key == name));
             records.push(row.map(|row| decode(row, 1)).transpose()?.flatten());
         }
-        let granted = match rules::grant(requests, &records, now)? {
+        let granted = match rules::grant(requests, &records, now).map_err(Failure::Corrupt)? {
             Ok(granted) => granted,
             Err(occupant) => return Ok(Acquired::Occupied(occupant)),
         };

@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use sqlx::{Executor as _, SqliteConnection};
 
-use super::super::columns::TOKEN_LIMIT;
 use super::super::joins::{Claim, DatabaseId, Joins, Purpose, RESTORE, SAVE};
 use super::super::name;
 use super::error::Failure;
-use super::many::STRIDE;
 use super::{SQLITE, acquire, many, update};
 use crate::store::clock::Clock;
 use crate::store::{
@@ -19,14 +17,8 @@ use crate::store::{
 
 /// The first statement writes: one that reads first could not take the write lock later, if
 /// somebody else has written since.
-const LOCK: &str = "update oncely_meta set value = value where name = 'last_token' \
+const LOCK: &str = "update oncely_meta set value = value where name = 'token_floor' \
      returning (select value from oncely_meta where name = 'identity')";
-
-/// The same, and draws a token, if the file is the one with this identity.
-const DRAW: &str = "update oncely_meta set value = value + ? \
-     where name = 'last_token' and typeof(value) = 'integer' and value between 0 and ? \
-     and exists (select home.value from oncely_meta as home \
-         where home.name = 'identity' and home.value = ?) returning value";
 
 async fn claim(
     connection: &mut SqliteConnection,
@@ -34,21 +26,9 @@ async fn claim(
     request: &LeaseRequest,
     purpose: Purpose,
 ) -> Result<Claim, Failure> {
-    let drawn: Option<i64> = sqlx::query_scalar(DRAW)
-        .bind(STRIDE)
-        .bind(TOKEN_LIMIT - 2 * STRIDE)
-        .bind(home.identity())
-        .fetch_optional(&mut *connection)
-        .await?;
-    if let Some(last) = drawn {
-        let (first, now) = (last - STRIDE + 1, Clock::default().now());
-        let claimed = many::claim_under(connection, &[request], first, now).await?;
-        if let Some(lease) = claimed.into_iter().next().flatten() {
-            if purpose == Purpose::Lock {
-                apply(connection, &lease, Update::Release).await?;
-            }
-            return Ok(Claim::Granted(lease));
-        }
+    let now = Clock::default().now();
+    if let Some(lease) = many::claim_at_home(connection, home, request, purpose, now).await? {
+        return Ok(Claim::Granted(lease));
     }
     let identity = sqlx::query_scalar(LOCK).fetch_optional(&mut *connection).await?;
     home.check(SQLITE, identity.flatten()).map_err(|_| {

@@ -32,7 +32,9 @@ use crate::store::{
 /// The file may be your own database: the store keeps to its tables `oncely_records` and
 /// `oncely_meta`, and turns on write-ahead mode, which stays on. Any number of processes on one
 /// machine may share the file; do not put it on a network file system. Times are the machine's
-/// wall clock. A write is on the disk before it is answered.
+/// wall clock. A write is on the disk before it is answered. Tokens are microseconds of that clock,
+/// and above every token of the key that the file knows of or has purged: they rise across release,
+/// expiry, purge, and a clock that steps back.
 ///
 /// The store belongs to no runtime: it can be opened in one, used in another, and dropped without
 /// any. It writes on a thread of its own, which closes the file when the store is dropped and what

@@ -1,7 +1,5 @@
 -- The tables of oncely, version 1. Keys are blobs, so that they are compared byte for byte.
 
--- What must outlive every record: the schema's version, and the last token, from which the tokens of
--- all keys come, so that deleting a record never lets its key's tokens fall.
 create table if not exists oncely_meta (
     name text primary key not null,
     value integer not null
@@ -30,8 +28,9 @@ create table if not exists oncely_fences (
     token integer not null
 );
 
--- `identity` tells this file from others.
+-- `token_floor` is the highest token of a record that was deleted: those of its key go on from
+-- there. `identity` tells this file from others.
 insert or ignore into oncely_meta (name, value) values
-    ('last_token', 0),
+    ('token_floor', 0),
     ('identity', abs(random() % 9007199254740991)),
     ('schema_version', 1);

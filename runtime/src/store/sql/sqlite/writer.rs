@@ -235,7 +235,7 @@ async fn transact(
     }
     if let [job] = jobs
         && let Some(request) = job.as_request()
-        && let Some(lease) = many::claim_alone(connection, request, clock).await?
+        && let Some(lease) = many::claim(connection, &[request], clock.now()).await?.pop().flatten()
     {
         return Ok(vec![Done::Acquired(Acquired::Leases(vec![lease]))]);
     }
