@@ -1,18 +1,18 @@
 //! A call that goes on when its caller is dropped.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use super::installed;
 use crate::idempotency::Outcome;
 use crate::lease::{Frame, Leases};
 use crate::model::Failure;
+use crate::store::BoxFuture;
 
 /// Runs `call` where it is waited for, and, once nobody waits any more, on a task of its own, in the
-/// frame and the scope of this one.
+/// frame and the scope of this one. It comes boxed, so that none of its wrappers moves it.
 pub(super) async fn detached<T, E>(
     leases: &Arc<Leases>,
-    call: impl Future<Output = Result<Outcome<T>, Failure<E>>> + Send + 'static,
+    call: BoxFuture<'static, Result<Outcome<T>, Failure<E>>>,
 ) -> Result<Outcome<T>, Failure<E>>
 where
     T: Send + 'static,

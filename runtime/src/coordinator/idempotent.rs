@@ -20,7 +20,6 @@ use crate::model::{
     Arguments, Error, Failure, Fingerprint, Key, LeaseRequest, OnInterrupted, OnStoreError,
     Operation, Piece, StoredOutcome, render,
 };
-use crate::store::BoxFuture;
 
 /// A call that is about to run once; from [`Coordinator::idempotent`].
 ///
@@ -130,7 +129,7 @@ impl Idempotent {
     {
         if let Name::Nothing = self.name {
             let leases = self.binding.coordinator()?.0.leases.clone();
-            return detached(&leases, self.run_unnamed(body)).await;
+            return detached(&leases, Box::pin(self.run_unnamed(body))).await;
         }
         let (coordinator, plan) = self.into_plan()?;
         let (leases, cache) = (&coordinator.0.leases, coordinator.0.cache.as_ref());
@@ -140,12 +139,8 @@ impl Idempotent {
             Claimed::Free(free) => free,
         };
         let keeper = coordinator.clone();
-        // Boxed before it is wrapped, so that none of the wrappers moves it.
-        let call: BoxFuture<'static, _> =
-            Box::pin(
-                async move { free.take(keeper.0.cache.as_ref(), &plan, &outcomes, body).await },
-            );
-        detached(leases, call).await
+        let call = async move { free.take(keeper.0.cache.as_ref(), &plan, &outcomes, body).await };
+        detached(leases, Box::pin(call)).await
     }
 }
 

@@ -113,8 +113,9 @@ where
     let request = Request::from_parts(parts, B::from(body));
     let outcomes = Outcomes { values: Answer::codec(), errors: ErrorPolicy::Forget };
     let (retention, is_detached) = (settings.retention, settings.detached);
-    let run = move |_| {
-        Box::pin(async move {
+    // Boxed at once: what follows hands it from step to step.
+    let work = Box::pin(
+        async move {
             match inner.call(request).await {
                 Ok(response) if (settings.stores)(response.status()) => {
                     Ok(Answer::read(response, &settings.also_store, &settings.never_store).await)
@@ -122,12 +123,12 @@ where
                 Ok(response) => Err(Unstored::Passed(response)),
                 Err(error) => Err(Unstored::Failed(error)),
             }
-        })
-        .in_current_span()
-    };
+        }
+        .in_current_span(),
+    );
     let outcome = match is_detached {
-        true => call.attempt_detached(outcomes, run).await,
-        false => call.attempt(&outcomes, run).await,
+        true => call.attempt_detached(outcomes, |_| work).await,
+        false => Box::pin(call.attempt(&outcomes, |_| work)).await,
     };
     match outcome {
         Ok(Outcome::Executed(answer)) => Ok(tell(answer.into_response(), retention)),
