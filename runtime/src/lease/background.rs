@@ -99,3 +99,31 @@ impl<T: Send + 'static> fmt::Debug for Completing<'_, T> {
         f.debug_struct("Completing").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests may panic")]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::Completing;
+    use crate::lease::Leases;
+    use crate::store::memory::MemoryStore;
+
+    #[tokio::test]
+    async fn work_that_panics_is_not_taken_up_again() {
+        let leases = Leases::new(Arc::new(MemoryStore::new()), Duration::from_secs(1));
+        let polls = Arc::new(AtomicUsize::new(0));
+        let (shared, counted) = (Arc::clone(&leases), Arc::clone(&polls));
+        let work = poll_fn(move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            panic!("the work's own words")
+        });
+        let caller = tokio::spawn(async move { Completing::<()>::new(&shared, work).await });
+        assert!(caller.await.unwrap_err().is_panic());
+        leases.background.idle().await;
+        assert_eq!(polls.load(Ordering::SeqCst), 1);
+    }
+}
