@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use oncely::store::redis::RedisStore;
 use oncely::store::{Acquired, LeaseRequest, Store, StoreErrorKind, Update, Updated};
 use oncely::{Coordinator, ErrorKind};
-use oncely_tests::cluster::RedisCluster;
+use oncely_tests::cluster::{RedisCluster, free_port};
 use oncely_tests::redis::RedisServer;
 use oncely_tests::tls::Authority;
 use tokio::task::JoinSet;
@@ -333,8 +333,7 @@ async fn one_server_and_a_cluster_are_not_taken_for_each_other() {
     let error = RedisStore::connect(&cluster.node_url(0)).await.expect_err("part of a cluster");
     assert_eq!(error.kind(), StoreErrorKind::Unsupported, "{error}");
     assert!(error.to_string().contains("write `redis+cluster://HOST:PORT`"), "{error}");
-    let port = cluster.port(0).to_string();
-    drop(cluster);
+    let port = free_port().to_string();
     let _alone = RedisServer::with(&["--bind", "127.0.0.1", "--port", &port]);
     let url = format!("redis+cluster://127.0.0.1:{port}");
     let error = RedisStore::connect(&url).await.expect_err("no cluster");

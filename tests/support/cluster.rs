@@ -280,7 +280,7 @@ fn ask<T: FromRedisValue>(port: u16, command: &[&str]) -> RedisResult<T> {
 
 /// A port that nobody listens on now, and neither on the one that servers use beside it. Below
 /// those that the system gives to whoever asks for any.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     loop {
         let port = fastrand::u16(12_000..32_000);
         let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();

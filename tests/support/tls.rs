@@ -1,11 +1,11 @@
 //! Redis servers that speak TLS, with certificates that nobody else trusts.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 
+use crate::cluster::free_port;
 use crate::redis::RedisServer;
 
 /// Who signs certificates, in a folder that vanishes.
@@ -103,12 +103,6 @@ impl TlsServer {
     pub fn server(&self) -> &RedisServer {
         &self.server
     }
-}
-
-/// A port that nobody listens on now.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port of the loopback");
-    listener.local_addr().expect("its address").port()
 }
 
 fn key() -> KeyPair {
