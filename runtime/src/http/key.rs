@@ -137,6 +137,12 @@ impl IdempotencyKey {
 /// What stands between the quotation marks, of which the first has been read (RFC 9651, section
 /// 4.2.5). Parameters may follow; none is defined, and unknown ones are to be ignored.
 fn unquoted(string: &[u8]) -> Result<Cow<'_, [u8]>, KeyRejection> {
+    // Nearly all are no more than this.
+    if let [text @ .., b'"'] = string
+        && !text.iter().any(|byte| matches!(byte, b'"' | b'\\'))
+    {
+        return Ok(Cow::Borrowed(text));
+    }
     let mut text = Vec::with_capacity(string.len());
     let mut rest = string.iter().copied();
     loop {

@@ -219,13 +219,11 @@ impl Settings {
     }
 
     /// The call that a request of this caller is.
-    pub(super) fn call(&self, key: IdempotencyKey, caller: String) -> Idempotent {
+    pub(super) fn call(&self, key: &IdempotencyKey, caller: &str) -> Idempotent {
         let operation = Operation::named(self.operation.clone());
-        let key = String::from(key);
         let binding = Binding::from(&self.coordinator);
-        let key = binding.key(&operation, None, &key);
+        let key = binding.key(&operation, Some(caller), key.as_str());
         let mut call = Idempotent::new(binding, operation, Some(key))
-            .scope(caller)
             .retention(self.retention)
             .on_interrupted(self.on_interrupted)
             .on_store_error(self.on_store_error);

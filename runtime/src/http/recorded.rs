@@ -1,10 +1,11 @@
 //! A response as it is stored: its head in one line of JSON, and its body behind it, byte for byte.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::headers::is_stored;
 use crate::model::MAX_OUTCOME_BYTES;
@@ -22,10 +23,25 @@ pub struct Recorded {
     pub(super) body: Bytes,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Head {
     status: u16,
     headers: Vec<(String, String)>,
+}
+
+/// The same, of a response that is at hand.
+#[derive(Serialize)]
+struct HeadOf<'a> {
+    status: u16,
+    headers: HeadersOf<'a>,
+}
+
+struct HeadersOf<'a>(&'a HeaderMap);
+
+impl Serialize for HeadersOf<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|(name, value)| (name.as_str(), text(value))))
+    }
 }
 
 impl Recorded {
@@ -38,11 +54,7 @@ impl Recorded {
 
     /// The stored form.
     pub(super) fn encode(&self) -> Result<Arc<[u8]>, serde_json::Error> {
-        let headers = self.headers.iter();
-        let head = Head {
-            status: self.status.as_u16(),
-            headers: headers.map(|(name, value)| (name.to_string(), text(value))).collect(),
-        };
+        let head = HeadOf { status: self.status.as_u16(), headers: HeadersOf(&self.headers) };
         let mut stored = Vec::with_capacity(self.body.len() + 128);
         serde_json::to_writer(&mut stored, &head)?;
         stored.push(b'\n');
@@ -72,8 +84,9 @@ impl Recorded {
 }
 
 /// A value may have bytes beyond ASCII, of no known encoding: each is kept as one character.
-fn text(value: &HeaderValue) -> String {
-    value.as_bytes().iter().copied().map(char::from).collect()
+fn text(value: &HeaderValue) -> Cow<'_, str> {
+    let beyond = || value.as_bytes().iter().copied().map(char::from).collect();
+    value.to_str().map_or_else(|_| Cow::Owned(beyond()), Cow::Borrowed)
 }
 
 fn value_of(text: &str) -> Result<HeaderValue, serde_json::Error> {

@@ -105,7 +105,7 @@ where
         Ok(body) => body,
         Err(problem) => return Ok(problem.into_response()),
     };
-    let call = settings.call(key, caller).fingerprint(&(
+    let call = settings.call(&key, &caller).fingerprint(&(
         parts.method.as_str(),
         address(&parts),
         AsBytes(&body),
@@ -131,7 +131,11 @@ where
         false => Box::pin(call.attempt(&outcomes, |_| work)).await,
     };
     match outcome {
-        Ok(Outcome::Executed(answer)) => Ok(tell(answer.into_response(), retention)),
+        Ok(Outcome::Executed(answer)) => {
+            let is_stored = answer.is_stored();
+            let response = answer.into_response();
+            Ok(if is_stored { tell(response, retention) } else { response })
+        }
         Ok(Outcome::Replayed { value, at }) => {
             let age = SystemTime::now().duration_since(at).unwrap_or_default();
             let mut response = value.into_response();
@@ -150,12 +154,9 @@ fn refused<R: From<Bytes>>(rejection: &KeyRejection) -> Response<R> {
     Problem::from(rejection).into_response()
 }
 
-/// Says for how long the answer replays, if it does.
+/// Says for how long the answer replays.
 fn tell<R>(mut response: Response<R>, left: Duration) -> Response<R> {
-    if !response.headers().contains_key(&super::IDEMPOTENCY_REPLAYABLE) {
-        let seconds = HeaderValue::from(left.as_secs());
-        response.headers_mut().insert(&IDEMPOTENCY_RETENTION, seconds);
-    }
+    response.headers_mut().insert(&IDEMPOTENCY_RETENTION, HeaderValue::from(left.as_secs()));
     response
 }
 
