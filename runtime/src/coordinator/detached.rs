@@ -18,6 +18,10 @@ where
     T: Send + 'static,
     E: Send + 'static,
 {
-    let call = Frame::within(Frame::current(), installed::inherit(call));
+    let call = match (Frame::current(), installed::scoped()) {
+        // Most have nothing to take along.
+        (None, None) => call,
+        (frame, scoped) => Box::pin(Frame::within(frame, installed::within(scoped, call))),
+    };
     leases.detach(call)?.await
 }

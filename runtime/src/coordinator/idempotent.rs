@@ -91,7 +91,8 @@ impl Idempotent {
         F: Future<Output = Result<T, E>>,
     {
         if let Name::Nothing = self.name {
-            return self.run_unnamed(body).await;
+            // Seldom, and large.
+            return Box::pin(self.run_unnamed(body)).await;
         }
         let (coordinator, plan) = self.into_plan()?;
         let (leases, cache) = (&coordinator.0.leases, coordinator.0.cache.as_ref());

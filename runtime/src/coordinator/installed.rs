@@ -74,13 +74,10 @@ pub(super) fn scoped() -> Option<Coordinator> {
     SCOPED.try_with(Coordinator::clone).ok()
 }
 
-/// Carries the coordinator scoped to this task over to a task of its own.
-pub(super) fn inherit<F: Future>(work: F) -> impl Future<Output = F::Output> + use<F> {
-    let scoped = scoped();
-    async move {
-        match scoped {
-            Some(coordinator) => scope(coordinator, work).await,
-            None => work.await,
-        }
+/// Runs `work` where this coordinator is the scoped one, if there is one.
+pub(super) async fn within<F: Future>(scoped: Option<Coordinator>, work: F) -> F::Output {
+    match scoped {
+        Some(coordinator) => scope(coordinator, work).await,
+        None => work.await,
     }
 }

@@ -61,14 +61,19 @@ impl Background {
 pub(super) struct Completing<'leases, T: Send + 'static> {
     leases: &'leases Arc<Leases>,
     work: Option<BoxFuture<'static, T>>,
+    /// Counts as a task already while its caller is there.
+    _counted: Option<TaskTrackerToken>,
 }
 
 impl<'leases, T: Send + 'static> Completing<'leases, T> {
-    pub(super) fn new(
-        leases: &'leases Arc<Leases>,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> Self {
-        Self { leases, work: Some(Box::pin(work)) }
+    pub(super) fn new(leases: &'leases Arc<Leases>, work: BoxFuture<'static, T>) -> Self {
+        Self { leases, work: Some(work), _counted: None }
+    }
+
+    /// The same, for work that a shutdown waits for whoever waits for it.
+    pub(super) fn counted(leases: &'leases Arc<Leases>, work: BoxFuture<'static, T>) -> Self {
+        let counted = Some(leases.background.token());
+        Self { leases, work: Some(work), _counted: counted }
     }
 }
 
@@ -121,7 +126,8 @@ mod tests {
             counted.fetch_add(1, Ordering::SeqCst);
             panic!("the work's own words")
         });
-        let caller = tokio::spawn(async move { Completing::<()>::new(&shared, work).await });
+        let caller =
+            tokio::spawn(async move { Completing::<()>::new(&shared, Box::pin(work)).await });
         assert!(caller.await.unwrap_err().is_panic());
         leases.background.idle().await;
         assert_eq!(polls.load(Ordering::SeqCst), 1);

@@ -165,7 +165,7 @@ impl Held {
     async fn settle(self, first: Update, fingerprint: Option<Fingerprint>) -> Settled {
         self.group.end();
         let leases = Arc::clone(&self.leases);
-        Completing::new(&leases, self.settle_patiently(first, fingerprint)).await
+        Completing::new(&leases, Box::pin(self.settle_patiently(first, fingerprint))).await
     }
 
     /// Tries for the length of one lease after the first failure, which is renewed meanwhile, or until the store says that

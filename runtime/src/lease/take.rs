@@ -19,7 +19,7 @@ use super::renewer::Renewer;
 use crate::model::{
     Acquired, Error, ErrorKind, Key, Lease, LeaseRequest, Occupant, Update, Updated,
 };
-use crate::store::{Store, StoreError, StoreErrorKind};
+use crate::store::{BoxFuture, Store, StoreError, StoreErrorKind};
 
 /// The leases of one coordinator: where they are taken, and everything that keeps them.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl Leases {
         let request = Arc::clone(self).request(claims.clone(), sent);
         // The store is asked twice.
         let limit = self.limit(self.store_timeout, 2);
-        match within(limit, Completing::new(self, request)).await {
+        match within(limit, Completing::new(self, Box::pin(request))).await {
             Some(answer) => {
                 let taken = answer?;
                 // What was granted too late, for us or for the lease, is given back by its drop.
@@ -229,14 +229,10 @@ impl Leases {
     /// A call that goes on in the background when it is dropped half-way. A shutdown waits for it.
     pub(crate) fn detach<T: Send + 'static>(
         self: &Arc<Self>,
-        call: impl Future<Output = T> + Send + 'static,
+        call: BoxFuture<'static, T>,
     ) -> Result<impl Future<Output = T>, Error> {
         self.background.enter()?;
-        let counted = self.background.token();
-        Ok(Completing::new(self, async move {
-            let _counted = counted;
-            call.await
-        }))
+        Ok(Completing::counted(self, call))
     }
 
     /// Lets what runs come to its end until `deadline`, then stops the rest and gives its keys
