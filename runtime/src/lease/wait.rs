@@ -1,6 +1,6 @@
 //! Waiting for an occupied key: acquiring again when it may be free, which is also the takeover.
 
-use std::future::{pending, poll_fn};
+use std::future::{pending, poll_fn, ready};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -225,18 +225,25 @@ impl<'a> Waiting<'a> {
             return is_worth_it.then_some(Turn::Ask);
         }
         // On a task of its own: it runs where the call is heard, and asks from there. The caller may
-        // be on a thread that sleeps, and to wake that takes longer than to ask.
+        // be on a thread that sleeps, and wakes while the store answers.
         let called = look.called(Arc::clone(self.leases), self.claims.clone());
-        let (hint, turn) = match Handle::try_current() {
-            Ok(runtime) => {
-                let asked = AbortOnDropHandle::new(runtime.spawn(called)).await;
-                asked.unwrap_or((None, Some(Turn::Ask)))
-            }
+        let (hint, asking) = match Handle::try_current() {
+            Ok(runtime) => match AbortOnDropHandle::new(runtime.spawn(called)).await {
+                Ok(called) => called,
+                Err(_) => return Some(Turn::Ask),
+            },
             Err(_) => called.await,
         };
         self.hint = hint;
-        turn
+        let Asking { sent, answer } = asking?;
+        Some(Turn::Asked(sent, answer.await))
     }
+}
+
+/// A request that is on its way, since then.
+struct Asking {
+    sent: Instant,
+    answer: BoxFuture<'static, Result<Taken, Error>>,
 }
 
 /// The time until it is worth asking again.
@@ -269,17 +276,26 @@ impl Look {
         }
     }
 
-    /// Asks when it is worth it.
+    /// Sends the request when it is worth it.
     ///
     /// # Cancel safety
-    /// As [`Leases::take`].
-    async fn called(mut self, leases: Arc<Leases>, claims: Claims) -> (Option<Hint>, Option<Turn>) {
+    /// As [`Leases::take`], also of the answer.
+    async fn called(
+        mut self,
+        leases: Arc<Leases>,
+        claims: Claims,
+    ) -> (Option<Hint>, Option<Asking>) {
         if !self.is_worth_asking().await {
             return (self.hint, None);
         }
         let sent = Instant::now();
-        let answer = leases.take(&claims, sent).await;
-        (self.hint, Some(Turn::Asked(sent, answer)))
+        let mut answer: BoxFuture<'static, _> =
+            Box::pin(async move { leases.take(&claims, sent).await });
+        let asked = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await;
+        if let Poll::Ready(known) = asked {
+            answer = Box::pin(ready(known));
+        }
+        (self.hint, Some(Asking { sent, answer }))
     }
 }
 
