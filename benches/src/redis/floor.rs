@@ -19,19 +19,19 @@ const TAKE: &str = "
     redis.call('GET', KEYS[1])
     redis.call('SET', KEYS[1], '3613285916672001')
     redis.call('SET', KEYS[2], '1 p r - f 3613285916672001 1764151230000 1764151200000 1\\n'
-      .. ARGV[3] .. ARGV[4], 'PX', ARGV[2])
-    return '3613285916672001 1'";
+      .. ARGV[2], 'PX', ARGV[1])
+    return '3613285916672001'";
 /// Looks whose the record is, and notes that it is free.
 const RELEASE: &str = "
     redis.call('GET', KEYS[1])
-    redis.call('SET', KEYS[1], '1 f - - - 3613285916672001\\n', 'PX', ARGV[4])
+    redis.call('SET', KEYS[1], '1 f - - - 3613285916672001\\n', 'PX', ARGV[2])
     return 1";
 /// Looks whose the record is, and writes the outcome.
 const COMPLETE: &str = "
     local raw = redis.call('GET', KEYS[1])
     redis.call('TIME')
     redis.call('SET', KEYS[1], '1 c r 0 f 3613285916672001 1764237600000 1764151200000 1\\n'
-      .. string.sub(raw, -33) .. ARGV[5], 'PX', ARGV[4])
+      .. string.sub(raw, -33) .. ARGV[3], 'PX', ARGV[2])
     return 1";
 /// Reads a record that is there.
 const READ: &str = "
@@ -61,23 +61,23 @@ impl Floor {
     /// Takes a key and gives it back.
     pub(super) async fn lock(mut self, name: String) -> Result<()> {
         let script = Arc::clone(&self.take);
-        self.acquire::<String>(&script, &name, b"").await?;
+        self.acquire::<String>(&script, &name, &[7; 16]).await?;
         let script = Arc::clone(&self.release);
-        self.update(&script, &name, "f", b"").await
+        self.update(&script, &name, None).await
     }
 
     /// Takes a key and leaves an outcome in it.
     pub(super) async fn call(mut self, name: String, outcome: &[u8]) -> Result<()> {
         let script = Arc::clone(&self.take);
-        self.acquire::<String>(&script, &name, &[7; 33]).await?;
+        self.acquire::<String>(&script, &name, &[7; 49]).await?;
         let script = Arc::clone(&self.complete);
-        self.update(&script, &name, "0", outcome).await
+        self.update(&script, &name, Some(outcome)).await
     }
 
     /// Reads an outcome as an acquire does that finds it.
     pub(super) async fn read(mut self, name: &str) -> Result<()> {
         let script = Arc::clone(&self.read);
-        self.acquire::<Vec<Value>>(&script, name, &[7; 33]).await?;
+        self.acquire::<Vec<Value>>(&script, name, &[7; 49]).await?;
         Ok(())
     }
 
@@ -96,18 +96,20 @@ impl Floor {
         &mut self,
         script: &str,
         name: &str,
-        fingerprint: &[u8],
+        attempt: &[u8],
     ) -> Result<T> {
         let mut call = redis::cmd("EVALSHA");
         call.arg(script).arg(2).arg("floor:last_token").arg(name);
-        call.arg(30_000).arg(86_430_000).arg([7; 16].as_slice()).arg(fingerprint).arg("r");
+        call.arg(86_430_000).arg(attempt);
         Ok(call.query_async(&mut self.connection).await?)
     }
 
-    async fn update(&mut self, script: &str, name: &str, what: &str, outcome: &[u8]) -> Result<()> {
+    async fn update(&mut self, script: &str, name: &str, outcome: Option<&[u8]>) -> Result<()> {
         let mut call = redis::cmd("EVALSHA");
-        call.arg(script).arg(1).arg(name);
-        call.arg("3613285916672001").arg(what).arg(86_400_000).arg(86_401_000).arg(outcome);
+        call.arg(script).arg(1).arg(name).arg("3613285916672001").arg(86_401_000);
+        if let Some(outcome) = outcome {
+            call.arg(outcome);
+        }
         Ok(call.exec_async(&mut self.connection).await?)
     }
 }

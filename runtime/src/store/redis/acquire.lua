@@ -1,9 +1,9 @@
 -- Takes every key, or none and says which is occupied.
 --
 -- KEYS, from the place `first` on: `count` keys to take; before all others the counter of tokens.
--- ARGV, from the place `from` on: for each key the lease in ms, for how many ms the record is kept
--- unless it is held back, the attempt's id, the fingerprint or nothing, and the choice for
--- interruptions (`r` or `h`; in upper case if the request resolves them).
+-- ARGV, from the place `from` on: for each key for how many ms the record is kept unless it is held
+-- back, the attempt's id with the fingerprint or nothing behind it, and the choice for interruptions
+-- (`r`, `h`; in upper case if the request resolves them), which may be left out if it is the last.
 -- Answers with the token and the attempt of each key in one text, or {i, now, record} if the i-th
 -- key is occupied, or {-1, i} if its record cannot be understood, or {-2} if the counter cannot.
 local function acquire(first, count, from, offset)
@@ -11,17 +11,19 @@ local function acquire(first, count, from, offset)
   local wishes, highest, new, granted = {}, 0, 0, false
 
   for i = 1, count do
-    local at = from + 5 * (i - 1)
-    local choice = string.lower(ARGV[at + 4])
-    local resolves = choice ~= ARGV[at + 4]
-    local wish = { choice = choice, print = ARGV[at + 3], attempt = 1, note = '-' }
+    local at = from + 3 * (i - 1)
+    local letter = ARGV[at + 2] or 'r'
+    local choice = string.lower(letter)
+    local resolves = choice ~= letter
+    local wish = { choice = choice, keep = ARGV[at], attempt = 1, note = '-',
+      id = string.sub(ARGV[at + 1], 1, 16), print = string.sub(ARGV[at + 1], 17) }
     wishes[i] = wish
     local raw = redis.call('GET', KEYS[first + i - 1])
     local record = raw and parse(raw)
     if raw and not record then return { -1, i } end
     if record then
       local state, over = record.state, record.expires <= now
-      if record.id == ARGV[at + 2] then
+      if record.id == wish.id then
         -- Asked for again, or by whom it was handed to. The counter does not know that token yet.
         granted = granted or state == 'g'
         wish.choice, wish.token, wish.attempt = record.choice, record.token, record.attempt
@@ -67,14 +69,13 @@ local function acquire(first, count, from, offset)
 
   local answer = {}
   for i, wish in ipairs(wishes) do
-    local at = from + 5 * (i - 1)
     if not wish.token then
       wish.token = token
       token = token + STRIDE
     end
-    local value = in_progress('p', wish.choice, wish.note, wish.token, now + ARGV[at], now,
-      wish.attempt, ARGV[at + 2], wish.print)
-    hold(KEYS[first + i - 1], value, wish.choice, ARGV[at + 1])
+    local value = in_progress('p', wish.choice, wish.note, wish.token,
+      now + wish.keep - ABANDONED, now, wish.attempt, wish.id, wish.print)
+    hold(KEYS[first + i - 1], value, wish.choice, wish.keep)
     answer[i] = string.format('%.0f %.0f', wish.token, wish.attempt)
   end
   return table.concat(answer, ' ')

@@ -6,17 +6,22 @@ use super::error::Failure;
 use super::layout::{decode, number};
 use super::script::{By, Script, TOKENS, millis};
 use crate::store::record::{ABANDONED, Record, Standing};
-use crate::store::{Acquired, Fingerprint, Lease, LeaseRequest, OnInterrupted, Token};
+use crate::store::{Acquired, Lease, LeaseRequest, OnInterrupted, Token};
+
+/// How many arguments the script takes for each key.
+const ARGUMENTS: usize = 3;
 
 /// The call that takes every key, or none; the tokens are counted at the key `counter`.
 pub(super) fn command(by: By<'_>, counter: &str, requests: &[LeaseRequest], offset: i64) -> Cmd {
-    let mut command = Script::call(by, requests.len() + 1, 5);
+    let mut command = Script::call(by, requests.len() + 1, ARGUMENTS);
     command.arg(counter);
     for request in requests {
         command.arg(request.key.as_str());
     }
-    for request in requests {
-        arguments(&mut command, request);
+    match requests {
+        // What nearly all choose need not be said of one key.
+        [request] if choice(request) == "r" && offset == 0 => wish(&mut command, request),
+        _ => requests.iter().for_each(|request| arguments(&mut command, request)),
     }
     Script::end(&mut command, offset);
     command
@@ -24,19 +29,26 @@ pub(super) fn command(by: By<'_>, counter: &str, requests: &[LeaseRequest], offs
 
 /// What the script takes for each key.
 pub(super) fn arguments(command: &mut Cmd, request: &LeaseRequest) {
-    let fingerprint = request.fingerprint.map(|fingerprint| fingerprint.to_bytes());
-    let choice = match (request.on_interrupted, request.resolve) {
+    wish(command, request);
+    command.arg(choice(request));
+}
+
+fn wish(command: &mut Cmd, request: &LeaseRequest) {
+    let id = request.attempt_id.as_bytes().as_slice();
+    command.arg(millis(request.lease.saturating_add(ABANDONED)));
+    match request.fingerprint {
+        Some(fingerprint) => command.arg([id, &fingerprint.to_bytes()].concat()),
+        None => command.arg(id),
+    };
+}
+
+fn choice(request: &LeaseRequest) -> &'static str {
+    match (request.on_interrupted, request.resolve) {
         (OnInterrupted::Rerun, false) => "r",
         (OnInterrupted::Rerun, true) => "R",
         (OnInterrupted::Hold, false) => "h",
         (OnInterrupted::Hold, true) => "H",
-    };
-    command
-        .arg(millis(request.lease))
-        .arg(millis(request.lease.saturating_add(ABANDONED)))
-        .arg(request.attempt_id.as_bytes().as_slice())
-        .arg(fingerprint.as_ref().map_or(&[][..], <[u8; Fingerprint::BYTES]>::as_slice))
-        .arg(choice);
+    }
 }
 
 /// What the script answered.
@@ -73,14 +85,14 @@ pub(super) fn answer(requests: &[LeaseRequest], answer: Value) -> Result<Acquire
     }
 }
 
-/// The leases from their tokens and attempts, in one text.
+/// The leases from their tokens and attempts, in one text. A token alone is that of a first attempt.
 fn leases(requests: &[LeaseRequest], granted: &[u8]) -> Result<Acquired, Failure> {
     let mut words = granted.split(|byte| *byte == b' ');
     let mut leases = Vec::with_capacity(requests.len());
     for request in requests {
-        let (Some(token), Some(attempt)) = (words.next(), words.next()) else { return Err(odd()) };
-        let token = Token::new(number(token, "token").map_err(|_| odd())?);
-        let attempt = number(attempt, "attempt").map_err(|_| odd())?;
+        let token = number(words.next().ok_or_else(odd)?, "token").map_err(|_| odd())?;
+        let attempt = words.next().map_or(Ok(1), |attempt| number(attempt, "attempt"));
+        let (token, attempt) = (Token::new(token), attempt.map_err(|_| odd())?);
         leases.push(Lease::new(request.key.clone(), token, attempt));
     }
     if words.next().is_some() {

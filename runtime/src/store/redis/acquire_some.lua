@@ -1,7 +1,7 @@
 -- What most acquires of several keys find, such as that of a call and its lock: all are free, or
 -- the first of them that is not has an outcome. Whatever else it meets is left to what follows.
 
-if #KEYS > 2 and #ARGV == 5 * #KEYS - 5 then
+if #KEYS > 2 and #ARGV == 3 * #KEYS - 3 then
   local call, sub, format = redis.call, string.sub, string.format
   local time = call('TIME')
   local seconds, micros = time[1], time[2]
@@ -10,7 +10,7 @@ if #KEYS > 2 and #ARGV == 5 * #KEYS - 5 then
   local now = seconds .. sub(micros, 1, 3)
   local notes, usual = {}, #now == 13
   for i = 2, #KEYS do
-    local choice, raw = ARGV[5 * i - 5], call('GET', KEYS[i])
+    local choice, raw = ARGV[3 * i - 3], call('GET', KEYS[i])
     local state, past = raw and sub(raw, 1, 4), nil
     if state == '1 c ' and sub(raw, 28, 40) > now then
       return { i - 1, now, raw }
@@ -33,15 +33,14 @@ if #KEYS > 2 and #ARGV == 5 * #KEYS - 5 then
     call('SET', KEYS[1], format('%d', highest))
     local answer = {}
     for i = 2, #KEYS do
-      local from = 5 * i - 9
-      local print = ARGV[from + 3]
-      local times = format('%d %d ', token, now + ARGV[from])
-      local value = notes[i] .. (print == '' and '- ' or 'f ') .. times .. now .. ' 1\n'
-        .. ARGV[from + 2] .. print
-      if ARGV[from + 4] == 'h' then
-        call('SET', KEYS[i], '1 p h' .. value)
+      local keep, mine, choice = ARGV[3 * i - 5], ARGV[3 * i - 4], ARGV[3 * i - 3]
+      local times = format('%d %d ', token, now + keep - 86400000)
+      local value = (choice == 'h' and '1 p h' or '1 p r') .. notes[i]
+        .. (#mine == 16 and '- ' or 'f ') .. times .. now .. ' 1\n' .. mine
+      if choice == 'h' then
+        call('SET', KEYS[i], value)
       else
-        call('SET', KEYS[i], '1 p r' .. value, 'PX', ARGV[from + 1])
+        call('SET', KEYS[i], value, 'PX', keep)
       end
       answer[i - 1] = sub(times, 1, 16) .. ' 1'
       token = token + 32

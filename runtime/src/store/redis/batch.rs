@@ -27,7 +27,7 @@ use crate::store::{Key, Lease, LeaseRequest, Update};
 
 /// So many may be on their way before anybody waits. Beyond them, a call waits while those that wait
 /// are fewer than those on their way.
-const FEW: usize = 2;
+const FEW: usize = 8;
 /// How many calls go together at most: nobody else is served while their script runs.
 const MOST: usize = 64;
 /// An outcome longer than this goes alone, in bytes: it costs more than a call does, and would keep
@@ -195,7 +195,7 @@ async fn fly(link: Arc<Link>, mut batch: Vec<Waiting>) {
 /// The call for all of them, of which the updates come first.
 fn command(by: By<'_>, batch: &[Waiting]) -> Cmd {
     let updates = batch.iter().filter(|waiting| waiting.call.is_update()).count();
-    let mut command = Script::call(by, batch.len() + 1, 5);
+    let mut command = Script::call(by, batch.len() + 1, update::ARGUMENTS);
     command.arg(TOKENS);
     for waiting in batch {
         command.arg(waiting.call.key().as_str());

@@ -4,7 +4,7 @@
 --
 -- KEYS: the counter of tokens, the key of each update, the key of each acquire.
 -- ARGV: how many updates there are, then for each of them what `update` takes and for each acquire
--- what `acquire` takes.
+-- what `acquire` takes, all of it.
 -- Answers for each call what these do, or the error that it met.
 
 local call, try, sub, format = redis.call, redis.pcall, string.sub, string.format
@@ -30,19 +30,19 @@ local function write(answer, ...)
 end
 
 for i = 1, updates do
-  local from = 5 * i - 3
-  local key, held, what, keep = KEYS[i + 1], ARGV[from], ARGV[from + 1], ARGV[from + 3]
+  local from = 4 * i - 2
+  local key, held, what, keep = KEYS[i + 1], ARGV[from], ARGV[from + 1], ARGV[from + 2]
   local raw = what ~= 'r' and what ~= 'i' and try('GET', key)
   if type(raw) == 'string' and sub(raw, 1, 4) == '1 p ' and sub(raw, 6, 8) == ' - '
     and sub(raw, 11, 26) == held then
     if what == 'f' then
       answers[i] = write(1, key, '1 f - - - ' .. held .. '\n', 'PX', keep)
     else
-      local times = format('%d ', now + ARGV[from + 2]) .. now
+      local times = format('%d ', now + keep - SPARE) .. now
       if #times == 27 then
         local line = string.find(raw, '\n', 56, true)
         local value = '1 c ' .. sub(raw, 5, 6) .. what .. sub(raw, 8, 27) .. times
-          .. sub(raw, 55, line) .. sub(raw, line + 17) .. ARGV[from + 4]
+          .. sub(raw, 55, line) .. sub(raw, line + 17) .. ARGV[from + 3]
         answers[i] = write(1, key, value, 'PX', keep)
       end
     end
@@ -53,7 +53,7 @@ end
 -- The keys that may be taken, and what is there; of several calls for one key only the first.
 local free, found, records = {}, {}, {}
 for i = updates + 1, #KEYS - 1 do
-  local key, choice = KEYS[i + 1], ARGV[5 * i + 1]
+  local key, choice = KEYS[i + 1], ARGV[updates + 3 * i + 1]
   local raw, past = try('GET', key), nil
   if not raw then
     past = 0
@@ -81,17 +81,17 @@ if #free > 0 then
   if count and highest < 9007199254740992 and #text == 16 and #now == 13
     and not try('SET', KEYS[1], text).err then
     for _, i in ipairs(free) do
-      local from, raw = 5 * i - 3, records[i]
-      local print, keep = ARGV[from + 3], ARGV[from + 1]
-      local times = format('%d %d ', token, now + ARGV[from])
+      local from, raw = updates + 3 * i - 1, records[i]
+      local keep, mine, choice = ARGV[from], ARGV[from + 1], ARGV[from + 2]
+      local times = format('%d %d ', token, now + keep - ABANDONED)
       if #times == 31 then
-        local value = (raw and sub(raw, 6, 8) or ' - ') .. (print == '' and '- ' or 'f ') .. times
-          .. now .. ' 1\n' .. ARGV[from + 2] .. print
-        local answer = sub(times, 1, 16) .. ' 1'
-        if ARGV[from + 4] == 'h' then
-          answers[i] = write(answer, KEYS[i + 1], '1 p h' .. value)
+        local value = (choice == 'h' and '1 p h' or '1 p r') .. (raw and sub(raw, 6, 8) or ' - ')
+          .. (#mine == 16 and '- ' or 'f ') .. times .. now .. ' 1\n' .. mine
+        local answer = sub(times, 1, 16)
+        if choice == 'h' then
+          answers[i] = write(answer, KEYS[i + 1], value)
         else
-          answers[i] = write(answer, KEYS[i + 1], '1 p r' .. value, 'PX', keep)
+          answers[i] = write(answer, KEYS[i + 1], value, 'PX', keep)
         end
       end
       token = token + STRIDE
@@ -100,6 +100,6 @@ if #free > 0 then
 end
 
 for i = updates + 1, #KEYS - 1 do
-  answers[i] = answers[i] or alone(acquire, i + 1, 1, 5 * i - 3)
+  answers[i] = answers[i] or alone(acquire, i + 1, 1, updates + 3 * i - 1)
 end
 return answers

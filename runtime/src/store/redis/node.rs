@@ -80,7 +80,8 @@ impl Node {
         let work = async {
             let link = match self.links.current(runtime) {
                 Some(link) => link,
-                None => self.links.open(runtime, &self.server).await?,
+                // Seldom, and large.
+                None => Box::pin(self.links.open(runtime, &self.server)).await?,
             };
             operation(used.insert(link)).await
         };

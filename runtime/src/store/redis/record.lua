@@ -4,6 +4,9 @@
 
 -- From one token to the next; those between are the holders' who share a lease in one process.
 local STRIDE = 32
+-- For how many ms a record is kept after its lease, and an outcome after its retention: a request
+-- says how long to keep it, and so when it ends.
+local ABANDONED, SPARE = 86400000, 1000
 
 -- Milliseconds and microseconds since 1970 by the server's clock, which only tests move.
 local function clock(offset)

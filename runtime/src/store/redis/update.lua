@@ -2,12 +2,12 @@
 --
 -- KEYS, at the place `at`: its key.
 -- ARGV, from the place `from` on: the token, what to do (`r` renew, `f` release, `i` interrupt, or
--- the code of the outcome to complete with), for how many ms, for how many the record is kept (one
--- in progress or interrupted, unless it is held back), and the outcome's bytes.
+-- the code of the outcome to complete with), for how many ms the record is kept (one in progress or
+-- interrupted, unless it is held back), and the outcome's bytes.
 -- Answers 1 if it stands, 0 if the lease is lost, -1 if the record cannot be understood.
 local function update(at, from, offset)
   local sub = string.sub
-  local key, token, what, keep = KEYS[at], ARGV[from], ARGV[from + 1], ARGV[from + 3]
+  local key, token, what, keep = KEYS[at], ARGV[from], ARGV[from + 1], ARGV[from + 2]
   local raw = redis.pcall('GET', key)
   if type(raw) == 'table' then
     return string.find(raw.err, 'WRONGTYPE', 1, true) and -1 or raw
@@ -30,7 +30,8 @@ local function update(at, from, offset)
     return 1
   end
   local now = clock(offset)
-  local choice, expires = sub(raw, 5, 5), string.format('%013.0f', now + ARGV[from + 2])
+  local choice, spare = sub(raw, 5, 5), what == 'r' and ABANDONED or SPARE
+  local expires = string.format('%013.0f', what == 'i' and now or now + keep - spare)
   if what == 'r' then
     hold(key, sub(raw, 1, 27) .. expires .. sub(raw, 41), choice, keep)
     return 1
@@ -42,7 +43,7 @@ local function update(at, from, offset)
     hold(key, '1 i ' .. sub(raw, 5, 27) .. rest, choice, keep)
   else
     local head = '1 c ' .. choice .. ' ' .. what .. sub(raw, 8, 27)
-    redis.call('SET', key, head .. rest .. ARGV[from + 4], 'PX', keep)
+    redis.call('SET', key, head .. rest .. ARGV[from + 3], 'PX', keep)
   end
   if note ~= '-' then tell_all(key) end
   return 1

@@ -13,43 +13,56 @@ use crate::store::{Lease, Update, Updated};
 /// An outcome that is over is over by its record; the server may delete it a little later.
 const SPARE: Duration = Duration::from_secs(1);
 
+/// How many arguments the script takes for each update.
+pub(super) const ARGUMENTS: usize = 4;
+
 /// The call that applies every update for itself.
 pub(super) fn command(by: By<'_>, updates: &[(Lease, Update)], offset: i64) -> Cmd {
-    let mut command = Script::call(by, updates.len(), 5);
+    let mut command = Script::call(by, updates.len(), ARGUMENTS);
     for (lease, _) in updates {
         command.arg(lease.key.as_str());
     }
-    for update in updates {
-        arguments(&mut command, update);
+    match updates {
+        [(lease, update)] if offset == 0 && is_usual(update) => {
+            let (_, keep, outcome) = parts(update);
+            command.arg(token_text(lease.token)).arg(keep);
+            if let Update::Complete { .. } = update {
+                command.arg(outcome);
+            }
+        }
+        _ => updates.iter().for_each(|update| arguments(&mut command, update)),
     }
     Script::end(&mut command, offset);
     command
 }
 
+/// Whether the script knows what to do, if it is all it has to do, from how many arguments it gets.
+fn is_usual(update: &Update) -> bool {
+    match update {
+        Update::Release => true,
+        Update::Complete { outcome, .. } => outcome.code() == 0,
+        Update::Renew { .. } | Update::Interrupt => false,
+    }
+}
+
 /// What the script takes for each update.
 pub(super) fn arguments(command: &mut Cmd, (lease, update): &(Lease, Update)) {
-    command.arg(token_text(lease.token));
-    let (length, kept, outcome) = match update {
-        Update::Renew { lease } => {
-            command.arg("r");
-            (*lease, lease.saturating_add(ABANDONED), &[][..])
-        }
+    let (what, keep, outcome) = parts(update);
+    command.arg(token_text(lease.token)).arg([what].as_slice()).arg(keep).arg(outcome);
+}
+
+/// What to do, for how many ms the record is kept, and the outcome's bytes.
+fn parts(update: &Update) -> (u8, i64, &[u8]) {
+    match update {
+        Update::Renew { lease } => (b'r', millis(lease.saturating_add(ABANDONED)), &[]),
         Update::Complete { outcome, retention } => {
             // A word of one letter, as all others.
-            let code = char::from_digit(outcome.code().into(), 10).unwrap_or('?');
-            command.arg(code.encode_utf8(&mut [0; 4]).as_bytes());
-            (*retention, retention.saturating_add(SPARE), outcome.payload())
+            let code = if outcome.code() < 10 { b'0' + outcome.code() } else { b'?' };
+            (code, millis(retention.saturating_add(SPARE)), outcome.payload())
         }
-        Update::Release => {
-            command.arg("f");
-            (Duration::ZERO, TOMBSTONE, &[][..])
-        }
-        Update::Interrupt => {
-            command.arg("i");
-            (Duration::ZERO, ABANDONED, &[][..])
-        }
-    };
-    command.arg(millis(length)).arg(millis(kept)).arg(outcome);
+        Update::Release => (b'f', millis(TOMBSTONE), &[]),
+        Update::Interrupt => (b'i', millis(ABANDONED), &[]),
+    }
 }
 
 /// What the script answered.

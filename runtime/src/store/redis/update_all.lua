@@ -6,7 +6,7 @@
 
 local answers = {}
 for i = 1, #KEYS do
-  answers[i] = update(i, 5 * i - 4, ARGV[5 * #KEYS + 1])
+  answers[i] = update(i, 4 * i - 3, ARGV[4 * #KEYS + 1])
   if type(answers[i]) == 'table' then return answers[i] end
 end
 return answers

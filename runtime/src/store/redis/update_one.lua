@@ -1,52 +1,62 @@
 -- What most updates do: one holder gives back or completes a key that nobody waits for, or gives it
--- back to the first in its queue. Functions and patterns would cost more than all the rest, so there
--- are none; whatever else it meets is left to what follows.
+-- back to the first in its queue. Functions, patterns and texts that are only looked at would cost
+-- more than all the rest, so there are few; whatever else it meets is left to what follows.
+--
+-- KEYS: the key.
+-- ARGV: the token, and for how many ms the record is kept, to give it back; then the bytes of a
+-- value, to complete it with that, which ends a second before it is gone.
 
-local what = ARGV[2]
-if #KEYS == 1 and not ARGV[6] and what ~= 'r' and what ~= 'i' then
-  local key, token = KEYS[1], ARGV[1]
-  local raw = redis.call('GET', key)
-  local note = raw and string.sub(raw, 1, 4) == '1 p ' and string.sub(raw, 11, 26) == token
-    and string.sub(raw, 6, 8)
-  if note == ' - ' and what == 'f' then
-    redis.call('SET', key, '1 f - - - ' .. token .. '\n', 'PX', ARGV[4])
-    return 1
-  end
-  local time = note and redis.call('TIME')
-  local seconds, micros = note and time[1], note and time[2]
-  if note and #micros < 6 then micros = string.sub('00000' .. micros, -6) end
-  local now = note and seconds .. string.sub(micros, 1, 3)
-  if note == ' - ' then
-    -- `%d` is twice as fast as `%.0f`; where it has but 32 bits the length is not that.
-    local times = string.format('%d ', now + ARGV[3]) .. now
-    if #times == 27 then
-      local line = string.find(raw, '\n', 56, true)
-      redis.call('SET', key, '1 c ' .. string.sub(raw, 5, 6) .. what .. string.sub(raw, 8, 27)
-        .. times .. string.sub(raw, 55, line) .. string.sub(raw, line + 17) .. ARGV[5],
-        'PX', ARGV[4])
-      return 1
-    end
-  elseif note == ' w ' and what == 'f' then
-    -- As `give` in `queue.lua` does, where the first in the queue is there.
-    local next_token = math.max((seconds * 1000000 + micros) * 2, token + 32)
-    local times = string.format('%d %d ', next_token, now + 250)
-    if #times == 31 and next_token < 9007199254740992 then
-      local queue = 'oncely/queue/' .. key
-      local first = redis.pcall('ZPOPMIN', queue)[1]
-      local id = first and string.sub(first, 1, 16)
-      local heard = first and redis.pcall('PUBLISH', 'oncely:granted:' .. string.sub(first, 17),
-        'now' .. id .. key)
-      if type(heard) == 'number' and heard > 0 then
-        local second = redis.pcall('ZRANGE', queue, 0, 0)[1]
-        redis.call('SET', key, (second and '1 g r w - ' or '1 g r - - ') .. times .. now .. ' 1\n'
-          .. id, 'PX', ARGV[4])
-        if second then
-          redis.pcall('PUBLISH', 'oncely:granted:' .. string.sub(second, 17),
-            'nxt' .. string.sub(second, 1, 16) .. key)
-        end
+local ARGV = ARGV
+if #ARGV == 2 or #ARGV == 3 then
+  local key, token, keep, outcome = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+  local call, raw = redis.call, redis.pcall('GET', KEYS[1])
+  if type(raw) == 'string' and string.find(raw, token, 11, true) == 11
+    and string.find(raw, ' 1\n', 55, true) == 55 then
+    local version, _, state, _, choice, _, note, _, print = string.byte(raw, 1, 9)
+    local held = version == 49 and state == 112 -- 1 p
+    if held and note == 45 then -- Nobody waits (-).
+      if not outcome then
+        call('SET', key, '1 f - - - ' .. token .. '\n', 'PX', keep)
         return 1
+      end
+      local time = call('TIME')
+      local micros = time[2]
+      local now = time[1] * 1000 + (micros - micros % 1000) / 1000
+      -- `%d` is twice as fast as `%.0f`; where it has but 32 bits the length is not that.
+      local times = string.format('%d %d 1\n', now + keep - 1000, now)
+      if #times == 30 then
+        call('SET', key, (choice == 104 and '1 c h 0' or '1 c r 0')
+          .. (print == 102 and ' f ' or ' - ') .. token .. ' ' .. times .. string.sub(raw, 74)
+          .. outcome, 'PX', keep)
+        return 1
+      end
+    elseif held and note == 119 and not outcome then -- Somebody waits (w).
+      -- As `give` in `queue.lua` does, where the first in the queue is there.
+      local time = call('TIME')
+      local seconds, micros = time[1] + 0, time[2] + 0
+      local next_token = math.max((seconds * 1000000 + micros) * 2, token + 32)
+      local now = seconds * 1000 + (micros - micros % 1000) / 1000
+      local times = string.format('%d %d %d 1\n', next_token, now + 250, now)
+      if #times == 47 and next_token < 9007199254740992 then
+        local queue = 'oncely/queue/' .. key
+        local popped = redis.pcall('ZPOPMIN', queue, 2)
+        local first, second = popped[1], popped[3]
+        if second then redis.pcall('ZADD', queue, popped[4], second) end
+        local id = first and string.sub(first, 1, 16)
+        local heard = first and redis.pcall('PUBLISH', 'oncely:granted:' .. string.sub(first, 17),
+          'now' .. id .. key)
+        if type(heard) == 'number' and heard > 0 then
+          call('SET', key, (second and '1 g r w - ' or '1 g r - - ') .. times .. id, 'PX', keep)
+          if second then
+            redis.pcall('PUBLISH', 'oncely:granted:' .. string.sub(second, 17),
+              'nxt' .. string.sub(second, 1, 16) .. key)
+          end
+          return 1
+        end
       end
     end
   end
+  -- Spelled out for what follows.
+  ARGV = outcome and { token, '0', keep, outcome } or { token, 'f', keep }
 end
 
