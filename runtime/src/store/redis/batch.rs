@@ -1,9 +1,9 @@
 //! Calls that meet on their way to one server go together, as one script.
 //!
 //! A script costs the server more to call than to run, and each command costs the driver two
-//! messages. So when many calls are on their way, the next ones gather until they are as many, or
-//! until one comes back, and then share the price. They pay with waiting, for less than a round
-//! trip; whoever meets no crowd pays two locks and is sent at once.
+//! messages. So when some calls are on their way, the next ones gather until this thread has nothing
+//! else to do, and then share the price. They wait for those beside them and never for the server;
+//! whoever meets no crowd pays two locks and is sent at once.
 //!
 //! Each call of a batch has its own answer, and gives up for itself: what they share is the way, and
 //! only a lost connection or a script that fails as a whole is everybody's.
@@ -25,9 +25,8 @@ use super::script::{By, Script, TOKENS};
 use super::update;
 use crate::store::{Key, Lease, LeaseRequest, Update};
 
-/// So many may be on their way before anybody waits. Beyond them, a call waits while those that wait
-/// are fewer than those on their way.
-const FEW: usize = 8;
+/// So many may be on their way before anybody waits for company.
+const FEW: usize = 2;
 /// How many calls go together at most: nobody else is served while their script runs.
 const MOST: usize = 64;
 /// An outcome longer than this goes alone, in bytes: it costs more than a call does, and would keep
@@ -70,13 +69,13 @@ impl One<'_> {
     }
 }
 
-/// A call that waits for others to come back, and whoever waits for its answer.
+/// A call that gathers with others, and whoever waits for its answer.
 struct Waiting {
     call: One<'static>,
     answer: oneshot::Sender<Result<Value, Failure>>,
 }
 
-/// What is on its way on one connection, and what gathers meanwhile.
+/// What is on its way on one connection, and what gathers.
 #[derive(Default)]
 pub(super) struct Batches(Mutex<State>);
 
@@ -89,9 +88,11 @@ struct State {
 /// How a call goes.
 enum Going {
     Alone,
-    /// It has gathered the last that were missing, and sends them all.
-    With(Vec<Waiting>, Answered),
-    Later(Answered),
+    /// The first of a batch, which somebody has to send.
+    First(Answered),
+    /// It has made the batch full.
+    Last(Vec<Waiting>, Answered),
+    Along(Answered),
 }
 
 type Answered = oneshot::Receiver<Result<Value, Failure>>;
@@ -99,25 +100,26 @@ type Answered = oneshot::Receiver<Result<Value, Failure>>;
 impl Batches {
     fn enter(&self, call: &One<'_>) -> Going {
         let mut state = self.0.lock();
-        let enough = state.waiting.len() + FEW >= state.on_their_way;
-        if call.is_long() || (enough && state.waiting.is_empty()) {
+        if call.is_long() || (state.on_their_way < FEW && state.waiting.is_empty()) {
             state.on_their_way += 1;
             return Going::Alone;
         }
         let (answer, answered) = oneshot::channel();
         state.waiting.push(Waiting { call: call.keep(), answer });
-        if enough || state.waiting.len() >= MOST {
-            Going::With(state.leave(), answered)
-        } else {
-            Going::Later(answered)
+        match state.waiting.len() {
+            1 => Going::First(answered),
+            MOST => Going::Last(state.leave(), answered),
+            _ => Going::Along(answered),
         }
     }
 
-    /// So many have come back; those who waited for it go now.
-    fn come_back(&self, count: usize) -> Vec<Waiting> {
-        let mut state = self.0.lock();
-        state.on_their_way -= count;
-        state.leave()
+    /// Those who have gathered go now.
+    fn leave(&self) -> Vec<Waiting> {
+        self.0.lock().leave()
+    }
+
+    fn come_back(&self, count: usize) {
+        self.0.lock().on_their_way -= count;
     }
 }
 
@@ -138,21 +140,27 @@ impl Link {
     /// Dropped, it may be sent all the same; those beside it are.
     pub(super) async fn run_one(self: &Arc<Self>, call: One<'_>) -> Result<Value, Failure> {
         let answered = match self.batches.enter(&call) {
-            Going::Alone => return self.run_alone(call).await,
-            Going::With(batch, answered) => {
+            Going::Alone => {
+                let _away = Away(self, 1);
+                return self.run_alone(&call).await;
+            }
+            Going::First(answered) => {
+                self.spawn(gather(Arc::clone(self)));
+                answered
+            }
+            Going::Last(batch, answered) => {
                 self.send(fly(Arc::clone(self), batch));
                 answered
             }
-            Going::Later(answered) => answered,
+            Going::Along(answered) => answered,
         };
         // Nobody answers if the runtime ends on the way.
         let gone = |_| Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
         answered.await.unwrap_or_else(gone)
     }
 
-    async fn run_alone(self: &Arc<Self>, call: One<'_>) -> Result<Value, Failure> {
-        let _alone = Alone(self);
-        match &call {
+    async fn run_alone(&self, call: &One<'_>) -> Result<Value, Failure> {
+        match call {
             One::Acquire(request) => {
                 let request = std::slice::from_ref(request.as_ref());
                 let command = |by: By<'_>| acquire::command(by, TOKENS, request, 0);
@@ -166,29 +174,37 @@ impl Link {
     }
 }
 
-/// A call on its way. Dropped, it has come back, or nobody waits for it any more.
-struct Alone<'a>(&'a Arc<Link>);
+/// So many calls are on their way. Dropped, they have come back, or nobody waits for them any more.
+struct Away<'a>(&'a Link, usize);
 
-impl Drop for Alone<'_> {
+impl Drop for Away<'_> {
     fn drop(&mut self) {
-        let next = self.0.batches.come_back(1);
-        if !next.is_empty() {
-            self.0.send(fly(Arc::clone(self.0), next));
-        }
+        self.0.batches.come_back(self.1);
     }
 }
 
-/// Sends a batch, and what has gathered when that has come back, until nothing has.
+/// Sends those who have gathered when this thread has nothing else to do.
+async fn gather(link: Arc<Link>) {
+    yield_now().await;
+    let batch = link.batches.leave();
+    fly(link, batch).await;
+}
+
+/// Sends a batch, and gives everybody their answer.
 async fn fly(link: Arc<Link>, mut batch: Vec<Waiting>) {
-    while !batch.is_empty() {
-        // Updates come first: they give back what others ask for.
-        batch.sort_by_key(|waiting| !waiting.call.is_update());
-        let answers = link.run(Script::Many, |by| command(by, &batch)).await;
-        let count = batch.len();
-        pass_on(answers, batch);
-        // Those who have their answers may have something else to ask, and can go along.
-        yield_now().await;
-        batch = link.batches.come_back(count);
+    let _away = Away(&link, batch.len());
+    match &batch[..] {
+        [] => {}
+        [waiting] => {
+            let answer = link.run_alone(&waiting.call).await;
+            pass_on(answer.map(|answer| Value::Array(vec![answer])), batch);
+        }
+        _ => {
+            // Updates come first: they give back what others ask for.
+            batch.sort_by_key(|waiting| !waiting.call.is_update());
+            let answers = link.run(Script::Many, |by| command(by, &batch)).await;
+            pass_on(answers, batch);
+        }
     }
 }
 

@@ -172,6 +172,10 @@ impl Link {
         &self.places
     }
 
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(task);
+    }
+
     /// Sends before it returns, and lets a task see to the answer.
     pub(super) fn send(&self, sent: impl Future<Output = ()> + Send + 'static) {
         start(&self.runtime, sent);

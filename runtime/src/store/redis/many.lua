@@ -7,14 +7,15 @@
 -- what `acquire` takes, all of it.
 -- Answers for each call what these do, or the error that it met.
 
-local call, try, sub, format = redis.call, redis.pcall, string.sub, string.format
+local call, try = redis.call, redis.pcall
+local byte, find, format, sub = string.byte, string.find, string.format, string.sub
 local updates, answers = tonumber(ARGV[1]), {}
 
 local time = call('TIME')
-local seconds, micros = time[1], time[2]
+local seconds, micros = time[1] + 0, time[2] + 0
 local token = (seconds * 1000000 + micros) * 2
-if #micros < 6 then micros = sub('00000' .. micros, -6) end
-local now = seconds .. sub(micros, 1, 3)
+-- `%d` is twice as fast as `%.0f`; where it has but 32 bits the length is not that.
+local now = format('%d', seconds * 1000 + (micros - micros % 1000) / 1000)
 
 -- The answer of what single calls run. Those beside it must not fail with it.
 local function alone(run, ...)
@@ -33,16 +34,19 @@ for i = 1, updates do
   local from = 4 * i - 2
   local key, held, what, keep = KEYS[i + 1], ARGV[from], ARGV[from + 1], ARGV[from + 2]
   local raw = what ~= 'r' and what ~= 'i' and try('GET', key)
-  if type(raw) == 'string' and sub(raw, 1, 4) == '1 p ' and sub(raw, 6, 8) == ' - '
-    and sub(raw, 11, 26) == held then
-    if what == 'f' then
+  -- As `update_one.lua` does.
+  if type(raw) == 'string' and find(raw, held, 11, true) == 11
+    and find(raw, ' 1\n', 55, true) == 55 then
+    local version, _, state, _, choice, _, note, _, print = byte(raw, 1, 9)
+    local usual = version == 49 and state == 112 and note == 45
+    if usual and what == 'f' then
       answers[i] = write(1, key, '1 f - - - ' .. held .. '\n', 'PX', keep)
-    else
-      local times = format('%d ', now + keep - SPARE) .. now
-      if #times == 27 then
-        local line = string.find(raw, '\n', 56, true)
-        local value = '1 c ' .. sub(raw, 5, 6) .. what .. sub(raw, 8, 27) .. times
-          .. sub(raw, 55, line) .. sub(raw, line + 17) .. ARGV[from + 3]
+    elseif usual then
+      local times = format(' %d ', now + keep - SPARE)
+      if #times == 15 and #now == 13 then
+        local value = (choice == 104 and '1 c h ' or '1 c r ') .. what
+          .. (print == 102 and ' f ' or ' - ') .. held .. times .. now .. ' 1\n' .. sub(raw, 74)
+          .. ARGV[from + 3]
         answers[i] = write(1, key, value, 'PX', keep)
       end
     end
