@@ -1,8 +1,8 @@
 //! Calls that meet on their way to one server go together, as one script.
 //!
 //! A script costs the server more to call than to run, and each command costs the driver two
-//! messages. So when some calls are on their way, the next ones gather until this thread has nothing
-//! else to do, and then share the price. They wait for those beside them and never for the server;
+//! messages. So when some calls are on their way, the next ones gather until the tasks that are ready
+//! have run, and then share the price. They wait for those beside them and never for the server;
 //! whoever meets no crowd pays two locks and is sent at once.
 //!
 //! Each call of a batch has its own answer, and gives up for itself: what they share is the way, and
@@ -10,14 +10,18 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::mem::replace;
 use std::sync::Arc;
+use std::task::Poll;
 
 use parking_lot::Mutex;
 use redis::{Cmd, Value};
 use tokio::sync::oneshot;
-use tokio::task::yield_now;
+use tokio::time::{Instant, timeout, timeout_at};
 
+use super::LIMIT;
 use super::acquire;
 use super::error::Failure;
 use super::link::Link;
@@ -136,13 +140,21 @@ impl State {
 impl Link {
     /// Calls a script for one thing: at once, or together with others.
     ///
+    /// Answered by then, or [`TooLate`](Failure::TooLate); those who go together share a timer.
+    ///
     /// # Cancel safety
     /// Dropped, it may be sent all the same; those beside it are.
-    pub(super) async fn run_one(self: &Arc<Self>, call: One<'_>) -> Result<Value, Failure> {
+    pub(super) async fn run_one(
+        self: &Arc<Self>,
+        call: One<'_>,
+        until: Instant,
+    ) -> Result<Value, Failure> {
         let answered = match self.batches.enter(&call) {
             Going::Alone => {
                 let _away = Away(self, 1);
-                return self.run_alone(&call).await;
+                // Boxed, so that those who go with others are small.
+                let answer = Box::pin(timeout_at(until, self.run_alone(&call))).await;
+                return answer.unwrap_or(Err(Failure::TooLate));
             }
             Going::First(answered) => {
                 self.spawn(gather(Arc::clone(self)));
@@ -183,29 +195,43 @@ impl Drop for Away<'_> {
     }
 }
 
-/// Sends those who have gathered when this thread has nothing else to do.
+/// Sends those who have gathered when the tasks that were ready before have run.
 async fn gather(link: Arc<Link>) {
-    yield_now().await;
+    others_first().await;
     let batch = link.batches.leave();
-    fly(link, batch).await;
+    // Boxed, so that the task is small while it is made.
+    Box::pin(fly(link, batch)).await;
+}
+
+/// Lets the tasks run that are ready. `yield_now` would also wait for news from outside, and for a
+/// thread that is held up; the others may take this up.
+fn others_first() -> impl Future<Output = ()> {
+    let mut have_run = false;
+    poll_fn(move |context| match replace(&mut have_run, true) {
+        true => Poll::Ready(()),
+        false => {
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
 }
 
 /// Sends a batch, and gives everybody their answer.
 async fn fly(link: Arc<Link>, mut batch: Vec<Waiting>) {
     let _away = Away(&link, batch.len());
-    match &batch[..] {
-        [] => {}
-        [waiting] => {
-            let answer = link.run_alone(&waiting.call).await;
-            pass_on(answer.map(|answer| Value::Array(vec![answer])), batch);
+    // Updates come first: they give back what others ask for.
+    batch.sort_by_key(|waiting| !waiting.call.is_update());
+    let sent = async {
+        match &batch[..] {
+            [] => Ok(Value::Array(Vec::new())),
+            [waiting] => {
+                link.run_alone(&waiting.call).await.map(|answer| Value::Array(vec![answer]))
+            }
+            _ => link.run(Script::Many, |by| command(by, &batch)).await,
         }
-        _ => {
-            // Updates come first: they give back what others ask for.
-            batch.sort_by_key(|waiting| !waiting.call.is_update());
-            let answers = link.run(Script::Many, |by| command(by, &batch)).await;
-            pass_on(answers, batch);
-        }
-    }
+    };
+    let answers = timeout(LIMIT, sent).await.unwrap_or(Err(Failure::TooLate));
+    pass_on(answers, batch);
 }
 
 /// The call for all of them, of which the updates come first.

@@ -92,8 +92,14 @@ impl Link {
         self.alive.load(Ordering::Acquire)
     }
 
-    /// Nobody starts anything on this connection any more.
-    pub(super) fn give_up(&self) {
+    /// Notes what an operation met: nobody starts anything any more on a connection that is spoilt.
+    pub(super) fn failed(&self, failure: &Failure) {
+        if failure.spoils_connection() {
+            self.give_up();
+        }
+    }
+
+    fn give_up(&self) {
         self.alive.store(false, Ordering::Release);
         self.watches.end();
         self.places.end();

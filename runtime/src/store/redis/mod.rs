@@ -295,22 +295,23 @@ impl Store for RedisStore {
             let (bounds, offset) = (Bounds::of_now()?, self.offset());
             match &self.servers {
                 Servers::One(node) => {
-                    let operation = async |link: &Arc<Link>| match requests {
+                    let answer = match requests {
                         [request] if offset == 0 => {
-                            link.run_one(One::Acquire(Cow::Borrowed(request))).await
+                            node.one(&bounds, One::Acquire(Cow::Borrowed(request))).await
                         }
                         _ => {
                             let command =
                                 |by: By<'_>| acquire::command(by, TOKENS, requests, offset);
-                            link.run(Script::Acquire, command).await
+                            node.run(&bounds, Script::Acquire, command).await
                         }
                     };
-                    let answer = node.bounded(&bounds, operation).await;
                     let answer = answer.and_then(|answer| acquire::answer(requests, answer));
                     answer.map_err(|failure| failure.at(node.shown()))
                 }
                 #[cfg(feature = "redis-cluster")]
-                Servers::Cluster(cluster) => cluster.acquire(bounds, requests, offset).await,
+                Servers::Cluster(cluster) => {
+                    Box::pin(cluster.acquire(bounds, requests, offset)).await
+                }
             }
         })
     }
@@ -329,21 +330,22 @@ impl Store for RedisStore {
             let (bounds, offset) = (Bounds::of_now()?, self.offset());
             match &self.servers {
                 Servers::One(node) => {
-                    let operation = async |link: &Arc<Link>| match updates {
+                    let answer = match updates {
                         [update] if offset == 0 => {
-                            link.run_one(One::Update(Cow::Borrowed(update))).await
+                            node.one(&bounds, One::Update(Cow::Borrowed(update))).await
                         }
                         _ => {
                             let command = |by: By<'_>| update::command(by, updates, offset);
-                            link.run(Script::Update, command).await
+                            node.run(&bounds, Script::Update, command).await
                         }
                     };
-                    let answer = node.bounded(&bounds, operation).await;
                     let answer = answer.and_then(|answer| update::answer(updates, answer));
                     answer.map_err(|failure| failure.at(node.shown()))
                 }
                 #[cfg(feature = "redis-cluster")]
-                Servers::Cluster(cluster) => cluster.update(bounds, updates, offset).await,
+                Servers::Cluster(cluster) => {
+                    Box::pin(cluster.update(bounds, updates, offset)).await
+                }
             }
         })
     }

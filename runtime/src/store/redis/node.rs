@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 #[cfg(feature = "redis-cluster")]
 use redis::ConnectionAddr;
+use redis::{Cmd, Value};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 
 use super::LIMIT;
 use super::address::Server;
+use super::batch::One;
 use super::error::Failure;
 use super::link::{Link, Links};
+use super::script::{By, Script};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// Where an operation runs, and until when.
@@ -69,7 +72,36 @@ impl Node {
         self.links.current(runtime)
     }
 
-    /// Does one thing on the connection of a runtime, within its time.
+    /// Does one thing of one key, perhaps together with others, within its time.
+    pub(super) async fn one(&self, bounds: &Bounds, call: One<'_>) -> Result<Value, Failure> {
+        let until = bounds.until;
+        match self.links.current(&bounds.runtime) {
+            Some(link) => {
+                let answer = link.run_one(call, until).await;
+                if let Err(failure) = &answer {
+                    link.failed(failure);
+                }
+                answer
+            }
+            // Seldom, and large.
+            None => {
+                Box::pin(self.bounded(bounds, async |link| link.run_one(call, until).await)).await
+            }
+        }
+    }
+
+    /// Calls a script, within its time.
+    pub(super) async fn run(
+        &self,
+        bounds: &Bounds,
+        script: Script,
+        command: impl Fn(By<'_>) -> Cmd,
+    ) -> Result<Value, Failure> {
+        // Boxed, so that calls of one key are small.
+        Box::pin(self.bounded(bounds, async |link| link.run(script, command).await)).await
+    }
+
+    /// Does something on the connection of a runtime, within its time.
     pub(super) async fn bounded<T>(
         &self,
         bounds: &Bounds,
@@ -86,10 +118,8 @@ impl Node {
             operation(used.insert(link)).await
         };
         let answer = timeout_at(*until, work).await.unwrap_or(Err(Failure::TooLate));
-        if let Err(failure) = &answer
-            && let Some(link) = used.filter(|_| failure.spoils_connection())
-        {
-            link.give_up();
+        if let (Err(failure), Some(link)) = (&answer, used) {
+            link.failed(failure);
         }
         answer
     }
