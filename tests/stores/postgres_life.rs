@@ -58,6 +58,41 @@ async fn a_user_without_rights_is_told_what_is_missing() {
     store.update(&[(lease, Update::Release)]).await.unwrap();
 }
 
+/// Runs a call in a transaction of its own, whose outcome is kept for an hour.
+async fn pay(oncely: &Coordinator, pool: &PgPool) -> bool {
+    let call = oncely.idempotent("pay", "1").retention(secs(3600));
+    let paid = call.run_on(pool, |_, _| Box::pin(async { Ok::<_, Error>(1) }));
+    paid.await.unwrap().is_replayed()
+}
+
+#[tokio::test]
+async fn a_record_that_is_due_before_its_time_is_not_purged() {
+    let fixture = PostgresFixture::new().await;
+    let pool = PgPool::connect(fixture.url()).await.unwrap();
+    let store = fixture.open().await;
+    let oncely = Coordinator::new(fixture.open().await);
+    assert!(!pay(&oncely, &pool).await);
+    // As if its body had taken longer than the claim expected.
+    let due = "update oncely_records set purge_at = 0";
+    sqlx::raw_sql(due).execute(&pool).await.unwrap();
+    assert_eq!(store.purge().await.unwrap(), 0);
+    assert!(pay(&oncely, &pool).await);
+    fixture.clock().step_forward(secs(3601));
+    assert_eq!(store.purge().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn what_a_transaction_takes_over_is_purged_with_its_outcome() {
+    let fixture = PostgresFixture::new().await;
+    let pool = PgPool::connect(fixture.url()).await.unwrap();
+    let (store, oncely) = (fixture.open().await, Coordinator::new(fixture.open().await));
+    let call = oncely.idempotent("pay", "1").run(|_| std::future::pending::<Result<u8, Error>>());
+    assert!(tokio::time::timeout(ms(300), call).await.is_err());
+    assert!(!soon(pay(&oncely, &pool)).await);
+    fixture.clock().step_forward(secs(2 * 3600));
+    assert_eq!(store.purge().await.unwrap(), 1);
+}
+
 #[tokio::test]
 async fn tables_of_a_later_release_are_refused() {
     let fixture = PostgresFixture::new().await;

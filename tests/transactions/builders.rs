@@ -57,6 +57,20 @@ on_every_database! {
         assert_eq!((ran.count(), effects!(place)), (1, 1));
     }
 
+    async fn a_key_that_was_given_back_is_taken(place: 2) {
+        let token = std::sync::Mutex::new(0);
+        let given_back = place.oncely.idempotent("pay", "1").run(|call| {
+            *token.lock().unwrap() = call.fencing_token();
+            std::future::ready(Err::<u64, _>(Failed::Declined))
+        });
+        assert!(given_back.await.is_err());
+        let call = place.oncely.idempotent("pay", "1");
+        let taken = call.run_on(&place.pool, |_, call| Box::pin(async move {
+            Ok::<_, Failed>(call.fencing_token())
+        }));
+        assert!(taken.await.unwrap().into_value() > *token.lock().unwrap());
+    }
+
     async fn a_forgotten_error_leaves_nothing(place: 2) {
         for _ in 0..2 {
             let failed = place

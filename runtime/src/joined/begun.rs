@@ -13,9 +13,7 @@ use super::{Claimed, Joined, join};
 use crate::idempotency::{Outcome, Outcomes, Plan};
 use crate::lease::Leases;
 use crate::model::{Error, ErrorKind, Failure, Key, RecordState, Token};
-use crate::store::sql::{
-    Begins, Carried, Claim, DatabaseId, Purpose, SqlTransaction as _, Uncommitted,
-};
+use crate::store::sql::{Begins, Carried, Claim, Purpose, SqlTransaction as _, Uncommitted};
 use crate::store::{LeaseRequest, StoreError};
 
 /// How often a transaction is begun again that met another one before the body ran.
@@ -148,7 +146,7 @@ async fn commit<P: Begins>(
         return Err(Error::from(unknown).about(&request.key));
     };
     while since.elapsed() < PATIENCE {
-        match committed::<P>(&pool, claimed.home, &request, lease.token).await {
+        match committed::<P>(&pool, &claimed, &request, lease.token).await {
             Ok(Some(true)) => {
                 claimed.call.set_recorded(true);
                 return Ok(());
@@ -170,12 +168,13 @@ async fn commit<P: Begins>(
 /// lost transaction may still be committed, it is not granted.
 async fn committed<P: Begins>(
     pool: &P,
-    home: DatabaseId,
+    claimed: &Claimed,
     request: &LeaseRequest,
     token: Token,
 ) -> Result<Option<bool>, StoreError> {
     let mut transaction = pool.clone().begin().await?;
-    let claim = transaction.joins().claim(home, request, Purpose::Call).await;
+    let purpose = Purpose::Call { retention: claimed.retention };
+    let claim = transaction.joins().claim(claimed.home, request, purpose).await;
     P::rollback(transaction).await;
     Ok(match claim? {
         Claim::Granted(_) => Some(false),

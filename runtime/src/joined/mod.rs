@@ -67,8 +67,9 @@ pub(crate) async fn join<T, E>(
     let (running, home) = (leases.enter()?, home(leases.store())?);
     let own = plan.claims.first();
     let deadline = claim::Deadline::new(plan.wait);
+    let purpose = Purpose::Call { retention: plan.retention };
     let lease = loop {
-        let met = match claim(home, tx, &own.request, Purpose::Call).await {
+        let met = match claim(home, tx, &own.request, purpose).await {
             Ok(Granted::Lease(lease)) => break lease,
             Ok(Granted::Occupied(occupant)) => occupant,
             Err(error) => return Err(error.about(plan.key()).into()),

@@ -65,8 +65,9 @@ pub trait Joins: Send {
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// An outcome, which stands in the record when the transaction is committed.
-    Call,
+    /// An outcome, which stands in the record when the transaction is committed, and is to be kept
+    /// for so long.
+    Call { retention: Duration },
     /// Mutual exclusion, which ends with the transaction: the record is free for whoever sees it.
     Lock,
 }

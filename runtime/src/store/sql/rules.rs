@@ -28,7 +28,7 @@ impl Instant {
     /// A token above that of `record`, above those of deleted records, and above those that were
     /// given before a crash took the last moments of the database: time outlives it.
     fn token(self, record: Option<&Record>) -> Result<Token, String> {
-        let floor = self.floor.ok_or("`token_floor` is missing")?;
+        let floor = self.floor.ok_or("the floor of the tokens is missing")?;
         let before = record.map_or(0, |record| record.token.value().cast_signed());
         let token =
             self.micros.max(floor.saturating_add(STRIDE)).max(before.saturating_add(STRIDE));

@@ -127,7 +127,7 @@ fn is_taken(record: &Record, request: &LeaseRequest, purpose: Purpose, now: i64)
     let is_ours = record.attempt_id == request.attempt_id;
     match (purpose, &record.state) {
         (Purpose::Lock, State::Free) => is_ours && record.expires_at == now,
-        (Purpose::Call, State::InProgress) => {
+        (Purpose::Call { .. }, State::InProgress) => {
             is_ours && record.expires_at >= now.saturating_add(rules::length(request.lease))
         }
         _ => false,

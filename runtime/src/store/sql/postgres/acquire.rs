@@ -43,7 +43,7 @@ const CLAIM: &str = concat!(
          as ask (key, call, attempt_id, lease, fingerprint, on_interrupted, keep, place) \
      ), clock as materialized ( \
          select (extract(epoch from clock_timestamp()) * 1000000)::int8 + $8 * 1000 as micros, \
-             (select value from oncely_meta where name = 'token_floor') as floor, \
+             (select token from oncely_floor) as floor, \
              case when $9::text is not null then set_config('lock_timeout', $9, true) end, \
              case when $10 then set_config('synchronous_commit', 'off', true) end \
      ), seen as materialized ( \
@@ -81,7 +81,7 @@ const CLAIM: &str = concat!(
 const CLAIM_ONE: &str = concat!(
     "with clock as materialized ( \
          select (extract(epoch from clock_timestamp()) * 1000000)::int8 + $7 * 1000 as micros, \
-             (select value from oncely_meta where name = 'token_floor') as floor, \
+             (select token from oncely_floor) as floor, \
              case when $8::text is not null then set_config('lock_timeout', $8, true) end, \
              case when $9 then set_config('synchronous_commit', 'off', true) end \
      ), taken as ( \
@@ -113,7 +113,7 @@ const LOCK: &str = concat!(
 );
 
 const CLOCK: &str = "select (extract(epoch from clock_timestamp()) * 1000000)::int8 + $1 * 1000, \
-     (select value from oncely_meta where name = 'token_floor')";
+     (select token from oncely_floor)";
 
 const SETTINGS: &str = "select set_config('lock_timeout', $1, true), \
      case when $2 then set_config('synchronous_commit', 'off', true) end";

@@ -4,67 +4,89 @@ use std::time::Duration;
 
 use sqlx::{Executor as _, PgConnection, Row as _};
 
-use super::super::columns::{self, COMPLETED, FREE, IN_PROGRESS, on_interrupted_code};
+use super::super::columns::{self, FREE, IN_PROGRESS, on_interrupted_code};
 use super::super::failure::Failure;
 use super::super::joins::{Claim, DatabaseId, Joins, Purpose, RESTORE, SAVE};
 use super::super::{name, rules};
-use super::row::{columns, decode};
+use super::row::{self, Whole, whole};
 use super::{POSTGRES, Postgres};
-use crate::store::record::{ABANDONED, Record, Standing, TOMBSTONE, millis};
+use crate::store::record::{Record, Standing, State, TOMBSTONE, millis};
 use crate::store::{Acquired, BoxFuture, Lease, LeaseRequest, StoreError, StoredOutcome, Updated};
 
-/// Takes the key if it is free, in one statement.
+/// Writes a record and gives its token, or says what is there: in one statement, so that a replay
+/// needs no other.
 ///
 /// Two transactions that want one key meet at a lock of the transaction, which can be asked for
 /// without waiting: waiting for the row itself could only be ended by an error, which ends the
 /// caller's transaction as well.
 ///
-/// What is asked only of a key that was not granted is not asked before: most are.
-const CLAIM: &str = concat!(
-    "with taken as ( \
-         insert into oncely_records as r (key, token, attempt_id, state, attempt, on_interrupted, \
-             fingerprint, expires_at, purge_at) \
-         select $2, greatest(micros, floor + 32), $3, $4, 1, $5, $6, micros / 1000 + $7, \
-             micros / 1000 + $8 \
-         from ( \
-             select (extract(epoch from clock_timestamp()) * 1000000)::int8 as micros, \
-                 floor.value as floor \
-             from oncely_meta floor, oncely_meta home \
-             where floor.name = 'token_floor' and home.name = 'identity' and home.value = $9 \
-                 and pg_try_advisory_xact_lock($1) \
-             offset 0 \
-         ) as clock \
-         where not exists (select from oncely_records where key = $2 and state <> 3) \
-         on conflict (key) do update set token = greatest(excluded.token, r.token + 32), \
-             attempt_id = excluded.attempt_id, state = excluded.state, attempt = 1, \
-             on_interrupted = excluded.on_interrupted, fingerprint = excluded.fingerprint, \
-             expires_at = excluded.expires_at, purge_at = excluded.purge_at, \
-             completed_at = null, outcome_code = null, outcome = null, waited_for = false \
-         where r.state = 3 \
-         returning r.token \
-     ) \
-     select taken.token, \
-         case when taken.token is null \
-             then (select value from oncely_meta where name = 'identity') end, \
-         case when taken.token is null then pg_try_advisory_xact_lock($1) end, \
-         (extract(epoch from clock_timestamp()) * 1000000)::int8 / 1000, ",
-    columns!("seen"),
-    " from (select) as one left join taken on true left join oncely_records seen \
-      on seen.key = case when taken.token is null then $2 end"
+/// What is asked only of a key that was not granted is one value, and comes last: most are granted.
+macro_rules! claim {
+    ($which:literal) => {
+        concat!(
+            "with taken as ( \
+                 insert into oncely_records as r (key, token, attempt_id, state, attempt, \
+                     on_interrupted, fingerprint, expires_at, purge_at) \
+                 select $2, greatest(micros, floor + 32), $3, $4, 1, $5, $6, micros / 1000 + $7, \
+                     micros / 1000 + $8 \
+                 from ( \
+                     select (extract(epoch from clock_timestamp()) * 1000000)::int8 as micros, \
+                         token as floor \
+                     from oncely_floor \
+                     where identity = $9 and pg_try_advisory_xact_lock($1) \
+                     offset 0 \
+                 ) as clock ",
+            $which,
+            " returning r.token \
+             ) \
+             select token, case when token is null then ( \
+                 select row(identity, pg_try_advisory_xact_lock($1), \
+                     (extract(epoch from clock_timestamp()) * 1000000)::int8 / 1000, \
+                     (select ",
+            whole!("seen"),
+            " from oncely_records seen where seen.key = $2)) \
+                 from oncely_floor \
+             ) end \
+             from (select (select token from taken) as token offset 0) as answer"
+        )
+    };
+}
+
+/// Takes a key that has no record: most keys of calls are new.
+const CLAIM_NEW: &str = claim!("on conflict (key) do nothing");
+
+/// Takes a key whose record was given back, or that has none.
+const CLAIM_FREE: &str = claim!(
+    "where not exists (select from oncely_records where key = $2 and state <> 3) \
+     on conflict (key) do update set token = greatest(excluded.token, r.token + 32), \
+         attempt_id = excluded.attempt_id, state = excluded.state, attempt = 1, \
+         on_interrupted = excluded.on_interrupted, fingerprint = excluded.fingerprint, \
+         expires_at = excluded.expires_at, purge_at = excluded.purge_at, \
+         completed_at = null, outcome_code = null, outcome = null, waited_for = false \
+     where r.state = 3"
 );
 
-/// When the outcome is to be kept about as long as the claim said, no index has to be changed.
-const COMPLETE: &str = "update oncely_records set state = $3, outcome_code = $4, outcome = $5, \
-     completed_at = now, expires_at = now + $6, \
-     purge_at = case when purge_at - (now + $6) between 0 and 600000 then purge_at \
-         else now + $6 end \
-     from (select (extract(epoch from clock_timestamp()) * 1000000)::int8 / 1000 as now offset 0) as clock \
+/// What a claim says of a key that was not granted: the identity of the database, whether no other
+/// transaction wants the key, the time, and the record that is there.
+type Seen = (i64, bool, i64, Option<Whole>);
+
+/// What was taken over is kept as long as what is new.
+const KEEP: &str = "update oncely_records set purge_at = $2 where key = $1";
+
+/// The claim has said until when the record is to be kept.
+const COMPLETE: &str = "update oncely_records set state = 1, outcome_code = $3, outcome = $4, \
+     completed_at = (extract(epoch from statement_timestamp()) * 1000000)::int8 / 1000, \
+     expires_at = (extract(epoch from statement_timestamp()) * 1000000)::int8 / 1000 + $5 \
      where key = $1 and token = $2 and state = 0";
 
 const RELEASE: &str = "update oncely_records set state = $3, \
      expires_at = (extract(epoch from clock_timestamp()) * 1000000)::int8 / 1000, \
      purge_at = (extract(epoch from clock_timestamp()) * 1000000)::int8 / 1000 + $4 \
      where key = $1 and token = $2 and state = 0";
+
+/// How long after the retention of an outcome its record is looked at by a purge, in ms: about as
+/// long as the body may take, which is no part of the retention.
+const BODY: i64 = 600_000;
 
 /// How often a claim is sent that somebody got in the way of.
 const TRIES: u32 = 8;
@@ -78,11 +100,17 @@ async fn claim(
     let dialect = Postgres::like(home);
     let name = name::column(&request.key);
     let (state, length, keep) = match purpose {
-        Purpose::Lock => (FREE, 0, TOMBSTONE),
-        Purpose::Call => (IN_PROGRESS, rules::length(request.lease), ABANDONED),
+        Purpose::Lock => (FREE, 0, millis(TOMBSTONE)),
+        Purpose::Call { retention } => (
+            IN_PROGRESS,
+            rules::length(request.lease),
+            rules::length(retention).saturating_add(BODY),
+        ),
     };
+    // The record of a lock that was taken before is there, and free.
+    let mut may_be_free = purpose == Purpose::Lock;
     for _ in 0..TRIES {
-        let row = sqlx::query(CLAIM)
+        let row = sqlx::query(if may_be_free { CLAIM_FREE } else { CLAIM_NEW })
             .persistent(home.is_persistent())
             .bind(gate(&name))
             .bind(&name)
@@ -91,7 +119,7 @@ async fn claim(
             .bind(on_interrupted_code(request.on_interrupted) as i16)
             .bind(request.fingerprint.map(|fingerprint| fingerprint.to_bytes().to_vec()))
             .bind(length)
-            .bind(length.saturating_add(millis(keep)))
+            .bind(keep)
             .bind(home.identity())
             .fetch_one(&mut *connection)
             .await?;
@@ -99,30 +127,40 @@ async fn claim(
             let token = columns::token(token).map_err(Failure::Corrupt)?;
             return Ok(Claim::Granted(Lease::new(request.key.clone(), token, 1)));
         }
-        home.check(POSTGRES, row.try_get(1)?)?;
-        if row.try_get::<Option<bool>, _>(2)? == Some(false) {
+        let seen: Option<Seen> = row.try_get(1)?;
+        let (identity, is_ours, now, record) =
+            seen.ok_or_else(|| Failure::Corrupt("`oncely_floor` is empty".to_owned()))?;
+        home.check(POSTGRES, Some(identity))?;
+        if !is_ours {
             return Ok(Claim::Hidden);
         }
-        match decode(&row, 4)? {
-            // Another wrote it since the snapshot of this statement: look again.
-            None => {}
-            record => match Record::standing(record.as_ref(), request, row.try_get(3)?) {
-                Standing::Occupied(occupant) => return Ok(Claim::Occupied(occupant)),
-                Standing::Free { .. } | Standing::Own(_) => {
-                    match dialect.take_locked(connection, std::slice::from_ref(request)).await {
-                        Ok(Acquired::Occupied(occupant)) => return Ok(Claim::Occupied(occupant)),
-                        Ok(Acquired::Leases(mut leases)) => {
-                            let lease = leases.pop().ok_or(Failure::Raced)?;
-                            if purpose == Purpose::Lock {
-                                release(connection, home, &lease).await?;
-                            }
-                            return Ok(Claim::Granted(lease));
-                        }
-                        Err(Failure::Raced) => {}
-                        Err(failure) => return Err(failure),
-                    }
+        // Another wrote it since the snapshot of this statement: look again.
+        let Some(record) = record.as_ref().map(row::record).transpose()? else { continue };
+        if let Standing::Occupied(occupant) = Record::standing(Some(&record), request, now) {
+            return Ok(Claim::Occupied(occupant));
+        }
+        if matches!(record.state, State::Free) && !may_be_free {
+            may_be_free = true;
+            continue;
+        }
+        match dialect.take_locked(connection, std::slice::from_ref(request)).await {
+            Ok(Acquired::Occupied(occupant)) => return Ok(Claim::Occupied(occupant)),
+            Ok(Acquired::Leases(mut leases)) => {
+                let lease = leases.pop().ok_or(Failure::Raced)?;
+                match purpose {
+                    Purpose::Lock => drop(release(connection, home, &lease).await?),
+                    Purpose::Call { .. } => sqlx::query(KEEP)
+                        .persistent(home.is_persistent())
+                        .bind(&name)
+                        .bind(now.saturating_add(keep))
+                        .execute(&mut *connection)
+                        .await
+                        .map(drop)?,
                 }
-            },
+                return Ok(Claim::Granted(lease));
+            }
+            Err(Failure::Raced) => {}
+            Err(failure) => return Err(failure),
         }
     }
     Err(Failure::Raced)
@@ -148,7 +186,6 @@ async fn complete(
         .persistent(home.is_persistent())
         .bind(name::column(&lease.key))
         .bind(columns::column(lease.token))
-        .bind(COMPLETED as i16)
         .bind(i16::from(outcome.code()))
         .bind(outcome.payload())
         .bind(rules::length(retention))

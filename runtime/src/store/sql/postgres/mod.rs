@@ -57,7 +57,7 @@ use super::joins::DatabaseId;
 use super::seats::{Seats, on_a_seat};
 #[cfg(feature = "testing")]
 use crate::store::clock::Clock;
-use crate::store::record::SPARE_TOKENS;
+use crate::store::record::{ABANDONED, SPARE_TOKENS, millis};
 use crate::store::{
     Acquired, BoxFuture, Key, Lease, LeaseRequest, Occupant, RecordState, Store, StoreError,
     Update, Updated,
@@ -300,23 +300,29 @@ impl Dialect for Postgres {
         .await
     }
 
-    /// Skips what others write or purge, so that any number of instances may purge at once.
+    /// Skips what others write or purge, so that any number of instances may purge at once. When a call
+    /// in a transaction claims its key it cannot know when its body ends: so a record may be due before
+    /// its time.
     async fn purge(&self, connection: &mut PgConnection) -> Result<u64, Failure> {
-        const PURGE: &str = "with old as ( \
+        const PURGE: &str = "with clock as materialized ( \
+                 select (extract(epoch from clock_timestamp()) * 1000000)::int8 / 1000 + $1 as now \
+             ), old as ( \
                  select key from oncely_records \
-                 where purge_at <= (extract(epoch from clock_timestamp()) * 1000000)::int8 / 1000 + $1 \
+                 where purge_at <= (select now from clock) \
+                     and expires_at + case state when 0 then $3 else 0 end <= (select now from clock) \
                  order by purge_at limit $2 for update skip locked \
              ), gone as ( \
                  delete from oncely_records r using old where r.key = old.key returning r.token \
              ), risen as ( \
-                 update oncely_meta set value = greatest(value, (select max(token) from gone)) \
-                 where name = 'token_floor' and exists (select from gone) \
+                 update oncely_floor set token = greatest(token, (select max(token) from gone)) \
+                 where exists (select from gone) \
              ) select count(*) from gone";
         self.pinned(connection, async |connection| {
             let purged: i64 = sqlx::query_scalar(PURGE)
                 .persistent(self.persistent)
                 .bind(self.offset())
                 .bind(Self::PURGED_AT_ONCE as i64)
+                .bind(millis(ABANDONED))
                 .fetch_one(connection)
                 .await?;
             Ok(purged.unsigned_abs())

@@ -36,6 +36,68 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
+/// The same columns as one value, for what is asked only now and then: every column of an answer
+/// costs something, also where there is nothing in it.
+macro_rules! whole {
+    ($table:literal) => {
+        concat!(
+            "row(",
+            $table,
+            ".token, ",
+            $table,
+            ".attempt_id, ",
+            $table,
+            ".state, ",
+            $table,
+            ".attempt, ",
+            $table,
+            ".on_interrupted, ",
+            $table,
+            ".fingerprint, ",
+            $table,
+            ".expires_at, row(",
+            $table,
+            ".completed_at, ",
+            $table,
+            ".outcome_code, ",
+            $table,
+            ".outcome))"
+        )
+    };
+}
+pub(super) use whole;
+
+/// What [`whole`] gives.
+pub(super) type Whole = (
+    i64,
+    Vec<u8>,
+    i16,
+    i64,
+    i16,
+    Option<Vec<u8>>,
+    i64,
+    (Option<i64>, Option<i16>, Option<Vec<u8>>),
+);
+
+/// The record in a value.
+pub(super) fn record(whole: &Whole) -> Result<Record, Failure> {
+    let (token, attempt_id, state, attempt, on_interrupted, fingerprint, expires_at, end) = whole;
+    let (completed_at, outcome_code, outcome) = end;
+    let columns = Columns {
+        token: *token,
+        attempt_id,
+        state: i64::from(*state),
+        attempt: *attempt,
+        on_interrupted: i64::from(*on_interrupted),
+        fingerprint: fingerprint.as_deref(),
+        expires_at: *expires_at,
+        completed_at: *completed_at,
+        outcome_code: outcome_code.map(i64::from),
+        outcome: outcome.as_deref(),
+    };
+    columns.record().map_err(Failure::Corrupt)
+}
+
 /// The record in a row, from its column `first` on; none if it has none.
 pub(super) fn decode(row: &PgRow, first: usize) -> Result<Option<Record>, Failure> {
     let Some(token) = row.try_get(first)? else { return Ok(None) };

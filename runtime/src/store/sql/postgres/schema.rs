@@ -3,7 +3,7 @@
 use sqlx::{Connection as _, PgConnection};
 
 use super::super::failure::{Failure, Meaning};
-use super::super::tables::{self, SqlDialect, schema};
+use super::super::tables::{self, SqlDialect, VERSION, schema};
 
 /// Any number that no other application is likely to choose: `oncely`, as ASCII.
 const MAKING_TABLES: i64 = 0x6f6e_6365_6c79;
@@ -34,10 +34,15 @@ pub(super) async fn prepare(connection: &mut PgConnection) -> Result<i64, Failur
 }
 
 async fn check(connection: &mut PgConnection) -> Result<i64, Failure> {
-    let question = "select value from oncely_meta where name in ('schema_version', 'identity') order by name desc";
+    let version = "select value from oncely_meta where name = 'schema_version'";
+    let identity = "select identity from oncely_floor";
     let mut transaction = connection.begin().await?;
-    let versions: Vec<i64> =
-        sqlx::query_scalar(question).persistent(false).fetch_all(&mut *transaction).await?;
+    let mut found: Vec<i64> =
+        sqlx::query_scalar(version).persistent(false).fetch_all(&mut *transaction).await?;
+    if found == [VERSION] {
+        let identity = sqlx::query_scalar::<_, i64>(identity).persistent(false);
+        found.extend(identity.fetch_optional(&mut *transaction).await?);
+    }
     transaction.rollback().await?;
-    tables::check(&versions)
+    tables::check(&found)
 }

@@ -5,6 +5,14 @@ create table if not exists oncely_meta (
     value bigint not null
 );
 
+-- One row. `token` is the highest of a record that was deleted: those of its key go on from there.
+-- `identity` tells this database from others.
+create table if not exists oncely_floor (
+    one boolean primary key default true check (one),
+    identity bigint not null,
+    token bigint not null
+);
+
 create table if not exists oncely_records (
     key bytea primary key,
     token bigint not null,
@@ -33,10 +41,6 @@ create table if not exists oncely_fences (
     token bigint not null
 );
 
--- `token_floor` is the highest token of a record that was deleted: those of its key go on from
--- there. `identity` tells this database from others.
-insert into oncely_meta (name, value) values
-    ('token_floor', 0),
-    ('identity', (random() * 9007199254740991)::bigint),
-    ('schema_version', 1)
-    on conflict (name) do nothing;
+insert into oncely_floor (identity, token) values ((random() * 9007199254740991)::bigint, 0)
+    on conflict (one) do nothing;
+insert into oncely_meta (name, value) values ('schema_version', 1) on conflict (name) do nothing;
