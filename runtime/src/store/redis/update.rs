@@ -13,6 +13,9 @@ use crate::store::{Lease, Update, Updated};
 /// An outcome that is over is over by its record; the server may delete it a little later.
 const SPARE: Duration = Duration::from_secs(1);
 
+// The scripts are told how long to keep a record, and count back from it to when it ends.
+const _: () = assert!(ABANDONED.as_millis() == 86_400_000 && SPARE.as_millis() == 1_000);
+
 /// How many arguments the script takes for each update.
 pub(super) const ARGUMENTS: usize = 4;
 
