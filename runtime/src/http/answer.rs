@@ -61,11 +61,6 @@ impl<R: Body + From<Bytes>> Answer<R> {
         Self::Whole(parts, recorded)
     }
 
-    /// Whether it is one that is given again.
-    pub(super) fn is_stored(&self) -> bool {
-        matches!(self, Self::Whole(..) | Self::Stored(_))
-    }
-
     /// The answer as a response.
     pub(super) fn into_response(self) -> Response<R> {
         match self {

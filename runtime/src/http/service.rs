@@ -131,11 +131,7 @@ where
         false => Box::pin(call.attempt(&outcomes, |_| work)).await,
     };
     match outcome {
-        Ok(Outcome::Executed(answer)) => {
-            let is_stored = answer.is_stored();
-            let response = answer.into_response();
-            Ok(if is_stored { tell(response, retention) } else { response })
-        }
+        Ok(Outcome::Executed(answer)) => Ok(tell(answer.into_response(), retention)),
         Ok(Outcome::Replayed { value, at }) => {
             let age = SystemTime::now().duration_since(at).unwrap_or_default();
             let mut response = value.into_response();
@@ -154,9 +150,12 @@ fn refused<R: From<Bytes>>(rejection: &KeyRejection) -> Response<R> {
     Problem::from(rejection).into_response()
 }
 
-/// Says for how long the answer replays.
+/// Says for how long the answer replays, if it does.
 fn tell<R>(mut response: Response<R>, left: Duration) -> Response<R> {
-    response.headers_mut().insert(&IDEMPOTENCY_RETENTION, HeaderValue::from(left.as_secs()));
+    if !response.headers().contains_key(&super::IDEMPOTENCY_REPLAYABLE) {
+        let seconds = HeaderValue::from(left.as_secs());
+        response.headers_mut().insert(&IDEMPOTENCY_RETENTION, seconds);
+    }
     response
 }
 
