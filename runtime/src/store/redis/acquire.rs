@@ -20,7 +20,7 @@ pub(super) fn command(by: By<'_>, counter: &str, requests: &[LeaseRequest], offs
     }
     match requests {
         // What nearly all choose need not be said of one key.
-        [request] if choice(request) == "r" && offset == 0 => wish(&mut command, request),
+        [request] if letter(request) == b'r' && offset == 0 => wish(&mut command, request),
         _ => requests.iter().for_each(|request| arguments(&mut command, request)),
     }
     Script::end(&mut command, offset);
@@ -28,12 +28,13 @@ pub(super) fn command(by: By<'_>, counter: &str, requests: &[LeaseRequest], offs
 }
 
 /// What the script takes for each key.
-pub(super) fn arguments(command: &mut Cmd, request: &LeaseRequest) {
+fn arguments(command: &mut Cmd, request: &LeaseRequest) {
     wish(command, request);
-    command.arg(choice(request));
+    command.arg([letter(request)].as_slice());
 }
 
-fn wish(command: &mut Cmd, request: &LeaseRequest) {
+/// The same but for the choice, which the script of many calls is told apart.
+pub(super) fn wish(command: &mut Cmd, request: &LeaseRequest) {
     let id = request.attempt_id.as_bytes().as_slice();
     command.arg(millis(request.lease.saturating_add(ABANDONED)));
     match request.fingerprint {
@@ -42,12 +43,13 @@ fn wish(command: &mut Cmd, request: &LeaseRequest) {
     };
 }
 
-fn choice(request: &LeaseRequest) -> &'static str {
+/// The choice for interruptions.
+pub(super) fn letter(request: &LeaseRequest) -> u8 {
     match (request.on_interrupted, request.resolve) {
-        (OnInterrupted::Rerun, false) => "r",
-        (OnInterrupted::Rerun, true) => "R",
-        (OnInterrupted::Hold, false) => "h",
-        (OnInterrupted::Hold, true) => "H",
+        (OnInterrupted::Rerun, false) => b'r',
+        (OnInterrupted::Rerun, true) => b'R',
+        (OnInterrupted::Hold, false) => b'h',
+        (OnInterrupted::Hold, true) => b'H',
     }
 }
 

@@ -30,7 +30,7 @@ use super::update;
 use crate::store::{Key, Lease, LeaseRequest, Update};
 
 /// So many may be on their way before anybody waits for company.
-const FEW: usize = 2;
+const FEW: usize = 1;
 /// How many calls go together at most: nobody else is served while their script runs.
 const MOST: usize = 64;
 /// An outcome longer than this goes alone, in bytes: it costs more than a call does, and would keep
@@ -53,6 +53,14 @@ impl One<'_> {
 
     fn is_update(&self) -> bool {
         matches!(self, Self::Update(_))
+    }
+
+    /// What tells the script what to do.
+    fn letter(&self) -> u8 {
+        match self {
+            Self::Acquire(request) => acquire::letter(request),
+            Self::Update(update) => update::letter(&update.1),
+        }
     }
 
     fn is_long(&self) -> bool {
@@ -237,16 +245,18 @@ async fn fly(link: Arc<Link>, mut batch: Vec<Waiting>) {
 /// The call for all of them, of which the updates come first.
 fn command(by: By<'_>, batch: &[Waiting]) -> Cmd {
     let updates = batch.iter().filter(|waiting| waiting.call.is_update()).count();
+    let mut letters: Vec<_> = batch.iter().map(|waiting| waiting.call.letter()).collect();
+    letters.insert(updates, b'|');
     let mut command = Script::call(by, batch.len() + 1, update::ARGUMENTS);
     command.arg(TOKENS);
     for waiting in batch {
         command.arg(waiting.call.key().as_str());
     }
-    command.arg(updates);
+    command.arg(letters);
     for waiting in batch {
         match &waiting.call {
-            One::Acquire(request) => acquire::arguments(&mut command, request),
-            One::Update(one) => update::arguments(&mut command, one),
+            One::Acquire(request) => acquire::wish(&mut command, request),
+            One::Update(one) => update::arguments_of_many(&mut command, one),
         }
     }
     command

@@ -64,11 +64,12 @@ impl Script {
                 include_str!("update_all.lua"),
             ),
             Self::Many => concat!(
+                include_str!("many.lua"),
                 include_str!("record.lua"),
                 include_str!("queue.lua"),
                 include_str!("update.lua"),
                 include_str!("acquire.lua"),
-                include_str!("many.lua"),
+                include_str!("many_rest.lua"),
             ),
             Self::Wait => concat!(
                 include_str!("record.lua"),

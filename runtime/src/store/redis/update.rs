@@ -16,7 +16,7 @@ const SPARE: Duration = Duration::from_secs(1);
 // The scripts are told how long to keep a record, and count back from it to when it ends.
 const _: () = assert!(ABANDONED.as_millis() == 86_400_000 && SPARE.as_millis() == 1_000);
 
-/// How many arguments the script takes for each update.
+/// How many arguments the script takes for each update; that of many calls takes one less.
 pub(super) const ARGUMENTS: usize = 4;
 
 /// The call that applies every update for itself.
@@ -49,9 +49,20 @@ fn is_usual(update: &Update) -> bool {
 }
 
 /// What the script takes for each update.
-pub(super) fn arguments(command: &mut Cmd, (lease, update): &(Lease, Update)) {
+fn arguments(command: &mut Cmd, (lease, update): &(Lease, Update)) {
     let (what, keep, outcome) = parts(update);
     command.arg(token_text(lease.token)).arg([what].as_slice()).arg(keep).arg(outcome);
+}
+
+/// The same but for what to do, which the script of many calls is told apart, by a letter.
+pub(super) fn arguments_of_many(command: &mut Cmd, (lease, update): &(Lease, Update)) {
+    let (_, keep, outcome) = parts(update);
+    command.arg(token_text(lease.token)).arg(keep).arg(outcome);
+}
+
+/// What to do.
+pub(super) fn letter(update: &Update) -> u8 {
+    parts(update).0
 }
 
 /// What to do, for how many ms the record is kept, and the outcome's bytes.
