@@ -4,6 +4,7 @@
 mod faulty_store;
 mod mysql_life;
 mod postgres_life;
+mod redis_ahead;
 mod redis_batches;
 mod redis_cluster;
 mod redis_life;

@@ -19,7 +19,7 @@ use super::renewer::Renewer;
 use crate::model::{
     Acquired, Error, ErrorKind, Key, Lease, LeaseRequest, Occupant, Update, Updated,
 };
-use crate::store::{BoxFuture, Store, StoreError, StoreErrorKind};
+use crate::store::{Asked, BoxFuture, Store, StoreError, StoreErrorKind};
 
 /// The leases of one coordinator: where they are taken, and everything that keeps them.
 #[derive(Debug)]
@@ -91,25 +91,41 @@ impl Leases {
         self.check_open()?;
         self.heartbeat.keep(&runtime);
         let request = Arc::clone(self).request(claims.clone(), sent);
+        self.answer_of(Box::pin(request)).await
+    }
+
+    /// As [`take`](Self::take), where the store has sent the request.
+    ///
+    /// # Cancel safety
+    /// As [`take`](Self::take).
+    pub(super) async fn take_asked(
+        self: Arc<Self>,
+        claims: Claims,
+        asked: Asked,
+    ) -> Result<Taken, Error> {
+        // What was asked is awaited also where nobody wants it any more.
+        let _asking = self.background.token();
+        self.answer_of(Box::pin(Arc::clone(&self).request_asked(claims, asked))).await
+    }
+
+    /// What comes of a request.
+    async fn answer_of(
+        self: &Arc<Self>,
+        request: BoxFuture<'static, Result<Taken, StoreError>>,
+    ) -> Result<Taken, Error> {
         // The store is asked twice.
         let limit = self.limit(self.store_timeout, 2);
-        match within(limit, Completing::new(self, Box::pin(request))).await {
-            Some(answer) => {
-                let taken = answer?;
-                // What was granted too late, for us or for the lease, is given back by its drop.
-                self.check_open()?;
-                match taken {
-                    Taken::Held(held) if held.group().remaining().is_zero() => {
-                        Err(StoreError::new(
-                            StoreErrorKind::Unavailable,
-                            "the store took longer to grant the lease than the lease lasts",
-                        )
-                        .into())
-                    }
-                    taken => Ok(taken),
-                }
-            }
-            None => Err(self.too_late().into()),
+        let answer = within(limit, Completing::new(self, request)).await;
+        let taken = answer.unwrap_or_else(|| Err(self.too_late()))?;
+        // What was granted too late, for us or for the lease, is given back by its drop.
+        self.check_open()?;
+        match taken {
+            Taken::Held(held) if held.group().remaining().is_zero() => Err(StoreError::new(
+                StoreErrorKind::Unavailable,
+                "the store took longer to grant the lease than the lease lasts",
+            )
+            .into()),
+            taken => Ok(taken),
         }
     }
 
@@ -151,7 +167,31 @@ impl Leases {
     }
 
     async fn request(self: Arc<Self>, claims: Claims, sent: Instant) -> Result<Taken, StoreError> {
-        let answer = match self.ask(&claims, sent).await {
+        let answer = self.ask(&claims, sent).await;
+        self.insist(claims, sent, answer).await
+    }
+
+    async fn request_asked(
+        self: Arc<Self>,
+        claims: Claims,
+        asked: Asked,
+    ) -> Result<Taken, StoreError> {
+        let Asked { since, answer } = asked;
+        let answer = match self.answer(&claims, answer).await {
+            Ok(acquired) => self.taken(&claims, since, acquired),
+            Err(error) => Err(error),
+        };
+        self.insist(claims, since, answer).await
+    }
+
+    /// Asks again for what was `sent` for the first time then, if the store did not answer.
+    async fn insist(
+        self: Arc<Self>,
+        claims: Claims,
+        sent: Instant,
+        answer: Result<Taken, StoreError>,
+    ) -> Result<Taken, StoreError> {
+        let answer = match answer {
             // Perhaps only the reply was lost; by law *repeatable* asking again is safe.
             Err(error) if error.kind() == StoreErrorKind::Unavailable => {
                 self.ask(&claims, sent).await
@@ -182,14 +222,31 @@ impl Leases {
                 &several[..]
             }
         };
-        let patience = requests.iter().map(|request| request.lease).max().unwrap_or_default();
+        let acquired = self.answer(claims, self.store.acquire(requests)).await?;
+        self.taken(claims, sent, acquired)
+    }
+
+    async fn answer(
+        &self,
+        claims: &Claims,
+        answer: BoxFuture<'_, Result<Acquired, StoreError>>,
+    ) -> Result<Acquired, StoreError> {
+        let patience = claims.iter().map(|claim| claim.request.lease).max().unwrap_or_default();
         let limit = self.limit(patience.max(self.store_timeout), 1);
-        let answer = within(limit, self.store.acquire(requests)).await;
-        let leases = match answer.unwrap_or_else(|| Err(self.too_late()))? {
+        within(limit, answer).await.unwrap_or_else(|| Err(self.too_late()))
+    }
+
+    fn taken(
+        self: &Arc<Self>,
+        claims: &Claims,
+        sent: Instant,
+        acquired: Acquired,
+    ) -> Result<Taken, StoreError> {
+        let leases = match acquired {
             Acquired::Leases(leases) => leases,
             Acquired::Occupied(occupant) => return Ok(Taken::Occupied(occupant)),
         };
-        let are_all = leases.len() == requests.len();
+        let are_all = leases.len() == claims.iter().count();
         let mut leases = leases.into_iter();
         match leases.next().filter(|_| are_all) {
             Some(first) => {

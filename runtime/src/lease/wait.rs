@@ -16,7 +16,7 @@ use super::held::Held;
 use super::line::{Entrance, Lead, Place, Told};
 use super::take::{Leases, Taken};
 use crate::model::{Error, Key, Occupant, RecordState};
-use crate::store::BoxFuture;
+use crate::store::{Asked, BoxFuture};
 
 /// The first and the longest pause between two looks; a store may have no hint to give.
 const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(100)];
@@ -218,10 +218,15 @@ impl<'a> Waiting<'a> {
             self.lead = None;
             return Some(Turn::Ask);
         };
-        let mut look = Look { hint: self.hint.take(), freed, at: next_look, deadline };
+        let (hint, asked) = (self.hint.take(), None);
+        let mut look = Look { hint, freed, asked, at: next_look, deadline };
         if !is_called {
             let is_worth_it = look.is_worth_asking().await;
             self.hint = look.hint;
+            if let Some(asked) = look.asked {
+                let (leases, claims) = (Arc::clone(self.leases), self.claims.clone());
+                return Some(Turn::Asked(asked.since, leases.take_asked(claims, asked).await));
+            }
             return is_worth_it.then_some(Turn::Ask);
         }
         // On a task of its own: it runs where the call is heard, and asks from there. The caller may
@@ -250,6 +255,8 @@ struct Asking {
 struct Look {
     hint: Option<Hint>,
     freed: Arc<Notify>,
+    /// What the store has asked by itself.
+    asked: Option<Asked>,
     /// When to ask although nothing was heard.
     at: Instant,
     deadline: Instant,
@@ -267,11 +274,11 @@ impl Look {
         };
         tokio::select! {
             biased;
-            () = self.freed.notified() => true,
-            () = changed => {
-                self.hint = None;
+            asked = changed => {
+                (self.hint, self.asked) = (None, asked);
                 true
             }
+            () = self.freed.notified() => true,
             () = sleep_until(self.at.min(self.deadline)) => self.at < self.deadline,
         }
     }
@@ -288,9 +295,13 @@ impl Look {
         if !self.is_worth_asking().await {
             return (self.hint, None);
         }
-        let sent = Instant::now();
-        let mut answer: BoxFuture<'static, _> =
-            Box::pin(async move { leases.take(&claims, sent).await });
+        let (sent, mut answer): (_, BoxFuture<'static, _>) = match self.asked.take() {
+            Some(asked) => (asked.since, Box::pin(leases.take_asked(claims, asked))),
+            None => {
+                let sent = Instant::now();
+                (sent, Box::pin(async move { leases.take(&claims, sent).await }))
+            }
+        };
         let asked = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await;
         if let Poll::Ready(known) = asked {
             answer = Box::pin(ready(known));
@@ -301,7 +312,7 @@ impl Look {
 
 /// A subscription to the store's hint that outlives one look.
 struct Hint {
-    changed: BoxFuture<'static, ()>,
+    changed: BoxFuture<'static, Option<Asked>>,
     /// It was there at once; it must not be waited for.
     fired: bool,
 }
@@ -310,14 +321,23 @@ impl Hint {
     /// Subscribed when this resolves, which it does at once.
     async fn subscribe(leases: &Arc<Leases>, claims: &Claims, key: &Key) -> Self {
         let (store, claims, key) = (Arc::clone(&leases.store), claims.clone(), key.clone());
-        let mut changed: BoxFuture<'static, ()> = Box::pin(async move {
+        let mut changed: BoxFuture<'static, _> = Box::pin(async move {
             match claims.only() {
-                Some(claim) if claim.request.key == key => store.wait(&claim.request).await,
+                Some(claim) if claim.request.key == key => store.wait_and_ask(&claim.request).await,
                 // Of several keys the store cannot give one without the others.
-                _ => store.changed(&key).await,
+                _ => {
+                    store.changed(&key).await;
+                    None
+                }
             }
         });
-        let fired = poll_fn(|context| Poll::Ready(changed.as_mut().poll(context).is_ready())).await;
-        Self { changed, fired }
+        match poll_fn(|context| Poll::Ready(changed.as_mut().poll(context))).await {
+            // The answer is on its way.
+            Poll::Ready(Some(asked)) => {
+                Self { changed: Box::pin(ready(Some(asked))), fired: false }
+            }
+            Poll::Ready(None) => Self { changed, fired: true },
+            Poll::Pending => Self { changed, fired: false },
+        }
     }
 }

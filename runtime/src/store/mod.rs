@@ -14,11 +14,13 @@ mod record;
 pub mod redis;
 pub mod sql;
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 pub use at_once::AtOnce;
 pub(crate) use connect::connect;
@@ -112,6 +114,19 @@ pub trait Store: Debug + Send + Sync + 'static {
         self.changed(&request.key)
     }
 
+    /// As [`wait`](Self::wait), by a store that may send `request` itself as soon as it is its turn:
+    /// then it says since when, and what will come of it, and the caller need not send it. The default
+    /// is `wait`, and that the store has not.
+    ///
+    /// While nobody polls the future the store sends nothing; what it had sent when the future is
+    /// dropped is given back, unless the caller has sent the same request since.
+    fn wait_and_ask<'a>(&'a self, request: &'a LeaseRequest) -> BoxFuture<'a, Option<Asked>> {
+        Box::pin(async {
+            self.wait(request).await;
+            None
+        })
+    }
+
     /// Whether [`wait`](Self::wait) serves plain requests in their order, whatever their process, and
     /// resolves if the key is free by then; `false` unless the store says so. Where it is not, a process that has had a key to itself for a
     /// while leaves it alone for a moment.
@@ -137,6 +152,23 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// where they do.
     fn at_once(&self) -> Option<&dyn AtOnce> {
         None
+    }
+}
+
+/// A request that a store has sent by itself.
+pub struct Asked {
+    /// When it was sent: a lease counts from then.
+    pub since: Instant,
+    /// What [`Store::acquire`] would have answered.
+    ///
+    /// # Cancel safety
+    /// Dropped, the key may be taken all the same, as by an acquire.
+    pub answer: BoxFuture<'static, Result<Acquired, StoreError>>,
+}
+
+impl fmt::Debug for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asked").field("since", &self.since).finish_non_exhaustive()
     }
 }
 
@@ -166,6 +198,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn wait<'a>(&'a self, request: &'a LeaseRequest) -> BoxFuture<'a, ()> {
         (**self).wait(request)
+    }
+
+    fn wait_and_ask<'a>(&'a self, request: &'a LeaseRequest) -> BoxFuture<'a, Option<Asked>> {
+        (**self).wait_and_ask(request)
     }
 
     fn keeps_order(&self) -> bool {

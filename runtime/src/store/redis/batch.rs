@@ -157,6 +157,12 @@ impl Link {
         call: One<'_>,
         until: Instant,
     ) -> Result<Value, Failure> {
+        if let One::Acquire(request) = &call
+            && self.places().has_any()
+        {
+            // It is the caller's turn now, whatever was asked where a call was heard.
+            drop(self.places().asks(request.attempt_id));
+        }
         let answered = match self.batches.enter(&call) {
             Going::Alone => {
                 let _away = Away(self, 1);
@@ -213,7 +219,7 @@ async fn gather(link: Arc<Link>) {
 
 /// Lets the tasks run that are ready. `yield_now` would also wait for news from outside, and for a
 /// thread that is held up; the others may take this up.
-fn others_first() -> impl Future<Output = ()> {
+pub(super) fn others_first() -> impl Future<Output = ()> {
     let mut have_run = false;
     poll_fn(move |context| match replace(&mut have_run, true) {
         true => Poll::Ready(()),

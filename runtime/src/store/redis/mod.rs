@@ -47,12 +47,13 @@
 //! key, by the time of its coming: 16 bytes of the attempt's id, 16 letters of its connection. The
 //! holder that gives the key back takes the first place out, writes the record anew for that attempt
 //! (`g`, with a token of its own), and tells the connection on its channel `oncely:granted:` and the
-//! letters, of which each connection has one subscription for all its keys. A connection that
-//! nobody listens on is passed over. The record is kept for the one who was called for 250 ms: its
-//! acquire makes a lease of it, and if none comes, whoever asks next takes the key, as a first
-//! attempt; the second in the queue was told to ask then. So a waiter that was killed costs nothing,
-//! and one that stands still a quarter of a second. To give up is to be taken out, and to pass on what came at the same moment. A queue has a
-//! time to live of a minute, which those in it renew, and is gone when it is empty.
+//! letters, of which each connection has one subscription for all its keys. A connection that nobody
+//! listens on is passed over. The record is kept for the one who was called for 250 ms: its acquire,
+//! which the connection sends where it hears the call, makes a lease of it; and if none comes, whoever
+//! asks next takes the key, as a first attempt; the second in the queue was told to ask then. So a
+//! waiter that was killed costs nothing, and one that stands still a quarter of a second. To give up
+//! is to be taken out, and to pass on what came at the same moment. A queue has a time to live of a
+//! minute, which those in it renew, and is gone when it is empty.
 //!
 //! **Listening.** Whoever waits for a call, or for several keys at once, cannot be handed one key.
 //! They subscribe to the channel `oncely:changed:` and the key. A key that one of them was turned
@@ -140,13 +141,13 @@ mod greet;
 mod layout;
 mod link;
 mod node;
+mod operations;
 mod places;
 mod script;
 mod tls;
 mod update;
 mod watch;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -154,18 +155,13 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use self::address::Address;
-use self::batch::One;
 #[cfg(feature = "redis-cluster")]
 use self::cluster::Cluster;
 use self::link::Link;
 use self::node::{Bounds, Node};
-use self::script::{By, Script, TOKENS};
 #[cfg(feature = "testing")]
 use crate::store::clock::Clock;
-use crate::store::record::SPARE_TOKENS;
-use crate::store::{
-    Acquired, BoxFuture, Key, Lease, LeaseRequest, Store, StoreError, Update, Updated,
-};
+use crate::store::{Key, StoreError};
 
 /// How long an operation may take in all: less than half of a coordinator's limit, so that an
 /// acquire can be sent twice.
@@ -277,117 +273,6 @@ impl Servers {
             node.bounded(bounds, async |link| greet::greet(link, node.shown(), false).await);
         greeting.await.map_err(|failure| failure.at(node.shown()))?;
         Ok(Self::One(Arc::new(node)))
-    }
-}
-
-impl Store for RedisStore {
-    /// # Cancel safety
-    /// The keys are taken or not taken, all of them; dropping the future does not stop what was
-    /// sent.
-    fn acquire<'a>(
-        &'a self,
-        requests: &'a [LeaseRequest],
-    ) -> BoxFuture<'a, Result<Acquired, StoreError>> {
-        Box::pin(async move {
-            if requests.is_empty() {
-                return Ok(Acquired::Leases(Vec::new()));
-            }
-            let (bounds, offset) = (Bounds::of_now()?, self.offset());
-            match &self.servers {
-                Servers::One(node) => {
-                    let answer = match requests {
-                        [request] if offset == 0 => {
-                            node.one(&bounds, One::Acquire(Cow::Borrowed(request))).await
-                        }
-                        _ => {
-                            let command =
-                                |by: By<'_>| acquire::command(by, TOKENS, requests, offset);
-                            node.run(&bounds, Script::Acquire, command).await
-                        }
-                    };
-                    let answer = answer.and_then(|answer| acquire::answer(requests, answer));
-                    answer.map_err(|failure| failure.at(node.shown()))
-                }
-                #[cfg(feature = "redis-cluster")]
-                Servers::Cluster(cluster) => {
-                    Box::pin(cluster.acquire(bounds, requests, offset)).await
-                }
-            }
-        })
-    }
-
-    /// # Cancel safety
-    /// The updates of one server are applied, all of them, or none; dropping the future does not
-    /// stop what was sent.
-    fn update<'a>(
-        &'a self,
-        updates: &'a [(Lease, Update)],
-    ) -> BoxFuture<'a, Result<Vec<Updated>, StoreError>> {
-        Box::pin(async move {
-            if updates.is_empty() {
-                return Ok(Vec::new());
-            }
-            let (bounds, offset) = (Bounds::of_now()?, self.offset());
-            match &self.servers {
-                Servers::One(node) => {
-                    let answer = match updates {
-                        [update] if offset == 0 => {
-                            node.one(&bounds, One::Update(Cow::Borrowed(update))).await
-                        }
-                        _ => {
-                            let command = |by: By<'_>| update::command(by, updates, offset);
-                            node.run(&bounds, Script::Update, command).await
-                        }
-                    };
-                    let answer = answer.and_then(|answer| update::answer(updates, answer));
-                    answer.map_err(|failure| failure.at(node.shown()))
-                }
-                #[cfg(feature = "redis-cluster")]
-                Servers::Cluster(cluster) => {
-                    Box::pin(cluster.update(bounds, updates, offset)).await
-                }
-            }
-        })
-    }
-
-    /// Without a connection it resolves at once: looking again opens one.
-    fn changed<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, ()> {
-        let told = self.link(key).and_then(|link| link.watch(key.as_str()));
-        Box::pin(async {
-            if let Some(told) = told {
-                told.await;
-            }
-        })
-    }
-
-    /// A request for a lock gets a place in a queue; others hear of every change.
-    ///
-    /// # Cancel safety
-    /// Dropped, the place is given up, and a key that was handed over just then goes to the next.
-    fn wait<'a>(&'a self, request: &'a LeaseRequest) -> BoxFuture<'a, ()> {
-        if !request.is_plain() || !self.keeps_order() {
-            return self.changed(&request.key);
-        }
-        let place = self.link(&request.key).and_then(|link| link.wait(request, self.offset()));
-        Box::pin(async {
-            if let Some(place) = place {
-                place.called().await;
-            }
-        })
-    }
-
-    /// In a cluster all listen.
-    fn keeps_order(&self) -> bool {
-        matches!(self.servers, Servers::One(_))
-    }
-
-    /// In a cluster what was taken is given back after a failure, which may take longer.
-    fn answers_within(&self) -> Option<Duration> {
-        matches!(self.servers, Servers::One(_)).then_some(LIMIT)
-    }
-
-    fn spare_tokens(&self) -> u64 {
-        SPARE_TOKENS
     }
 }
 

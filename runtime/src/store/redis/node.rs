@@ -1,6 +1,7 @@
 //! One server, and the connections to it.
 
 use std::fmt;
+use std::slice;
 use std::sync::Arc;
 
 #[cfg(feature = "redis-cluster")]
@@ -10,12 +11,14 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 
 use super::LIMIT;
+use super::acquire;
 use super::address::Server;
 use super::batch::One;
 use super::error::Failure;
 use super::link::{Link, Links};
+use super::places::Answering;
 use super::script::{By, Script};
-use crate::store::{StoreError, StoreErrorKind};
+use crate::store::{Acquired, LeaseRequest, StoreError, StoreErrorKind};
 
 /// Where an operation runs, and until when.
 #[derive(Clone, Debug)]
@@ -88,6 +91,21 @@ impl Node {
                 Box::pin(self.bounded(bounds, async |link| link.run_one(call, until).await)).await
             }
         }
+    }
+
+    /// What came of a request that was sent where a call was heard, within its time.
+    pub(super) async fn heard(
+        &self,
+        request: &LeaseRequest,
+        answering: Answering,
+    ) -> Result<Acquired, StoreError> {
+        let Answering { since, answer, link } = answering;
+        let answer = timeout_at(since + LIMIT, answer).await.unwrap_or(Err(Failure::TooLate));
+        if let Err(failure) = &answer {
+            link.failed(failure);
+        }
+        let acquired = answer.and_then(|answer| acquire::answer(slice::from_ref(request), answer));
+        acquired.map_err(|failure| failure.at(&self.shown))
     }
 
     /// Calls a script, within its time.

@@ -34,18 +34,19 @@ if #ARGV == 2 or #ARGV == 3 then
       -- As `give` in `queue.lua` does, where the first in the queue is there.
       local time = call('TIME')
       local seconds, micros = time[1] + 0, time[2] + 0
-      local next_token = math.max((seconds * 1000000 + micros) * 2, token + 32)
+      local next_token, past = (seconds * 1000000 + micros) * 2, token + 32
+      if next_token < past then next_token = past end
       local now = seconds * 1000 + (micros - micros % 1000) / 1000
       local times = string.format('%d %d %d 1\n', next_token, now + 250, now)
       if #times == 47 and next_token < 9007199254740992 then
         local queue = 'oncely/queue/' .. key
-        local popped = redis.pcall('ZPOPMIN', queue, 2)
-        local first, second = popped[1], popped[3]
-        if second then redis.pcall('ZADD', queue, popped[4], second) end
+        local places = redis.pcall('ZRANGE', queue, '0', '1')
+        local first, second = places[1], places[2]
         local id = first and string.sub(first, 1, 16)
         local heard = first and redis.pcall('PUBLISH', 'oncely:granted:' .. string.sub(first, 17),
           'now' .. id .. key)
         if type(heard) == 'number' and heard > 0 then
+          redis.pcall('ZREM', queue, first)
           call('SET', key, (second and '1 g r w - ' or '1 g r - - ') .. times .. id, 'PX', keep)
           if second then
             redis.pcall('PUBLISH', 'oncely:granted:' .. string.sub(second, 17),
