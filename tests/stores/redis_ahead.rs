@@ -41,6 +41,21 @@ async fn taken_by(server: &RedisServer, request: &LeaseRequest) {
     }
 }
 
+/// Has the key asked for on behalf of `next`, who listens and does not hear of it as long as nobody
+/// polls what this gives.
+async fn asked_for<'a>(
+    server: &RedisServer,
+    holder: &RedisStore,
+    waiter: &'a RedisStore,
+    next: &'a LeaseRequest,
+) -> BoxFuture<'a, Option<Asked>> {
+    let lease = take(holder, &request(NAME)).await;
+    let called = listening(waiter, next).await;
+    update(holder, &lease, Update::Release).await;
+    taken_by(server, next).await;
+    called
+}
+
 async fn granted(asked: Asked) -> Lease {
     match asked.answer.await.unwrap() {
         Acquired::Leases(mut leases) => leases.pop().unwrap(),
@@ -75,11 +90,8 @@ async fn what_was_asked_for_somebody_who_gave_up_is_given_back() {
     let server = RedisServer::start();
     let (holder, waiter) = (open(&server.url()).await, open(&server.url()).await);
     for _ in 0..20 {
-        let lease = take(&holder, &request(NAME)).await;
         let next = request(NAME);
-        let called = listening(&waiter, &next).await;
-        update(&holder, &lease, Update::Release).await;
-        taken_by(&server, &next).await;
+        let called = asked_for(&server, &holder, &waiter, &next).await;
         drop(called);
         // The lease would last for far longer.
         let started = Instant::now();
@@ -100,11 +112,8 @@ async fn whoever_asks_again_keeps_what_was_asked_for() {
     let server = RedisServer::start();
     let (holder, waiter) = (open(&server.url()).await, open(&server.url()).await);
     for _ in 0..20 {
-        let lease = take(&holder, &request(NAME)).await;
         let next = request(NAME);
-        let called = listening(&waiter, &next).await;
-        update(&holder, &lease, Update::Release).await;
-        taken_by(&server, &next).await;
+        let called = asked_for(&server, &holder, &waiter, &next).await;
         // As a caller does whose time to look has come before it heard of anything.
         let handed = take(&waiter, &next).await;
         drop(called);

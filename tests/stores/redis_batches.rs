@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use oncely::store::redis::RedisStore;
 use oncely::store::{
-    Acquired, Lease, LeaseRequest, Store, StoreError, StoreErrorKind, StoredOutcome, Update,
-    Updated,
+    Acquired, BoxFuture, Lease, LeaseRequest, Store, StoreError, StoreErrorKind, StoredOutcome,
+    Update, Updated,
 };
 use oncely_tests::redis::RedisServer;
 use tokio::task::{JoinSet, yield_now};
@@ -185,6 +185,41 @@ async fn what_is_no_record_fails_alone_in_a_crowd() {
         assert_eq!(answer.expect_err("no count").kind(), StoreErrorKind::Corrupt);
     }
     assert!(!server.ask::<bool>(&["EXISTS", key("new 7").as_str()]));
+}
+
+/// On one thread, where calls gather in the order in which they were made.
+#[tokio::test]
+async fn calls_of_one_key_keep_their_order_in_a_crowd() {
+    let server = RedisServer::start();
+    let store = Arc::new(open(&server.url()).await);
+    let leases = take_all(&store, (0..CROWD).map(|n| format!("{n}"))).await;
+    let before = calls(&server, "evalsha");
+    // The one is done in the short way, the other is not; turned round, the renewal would be lost.
+    let ends = leases.iter().flat_map(|lease| [(lease, renew()), (lease, Update::Release)]);
+    let ends = ends.map(|(lease, what)| change(Arc::clone(&store), lease.clone(), what));
+    for answer in all(ends).await {
+        assert_eq!(answer.unwrap(), [Updated::Applied]);
+    }
+    // A release that is sent again stands, and the key is the next one's behind it, not before.
+    let again: Vec<BoxFuture<'static, bool>> = leases
+        .iter()
+        .enumerate()
+        .flat_map(|(n, lease)| {
+            let released = change(Arc::clone(&store), lease.clone(), Update::Release);
+            let taken = acquire(Arc::clone(&store), request(&format!("{n}")));
+            let (released, token) =
+                (async { released.await.unwrap() == [Updated::Applied] }, lease.token);
+            let taken = async move {
+                matches!(taken.await.unwrap(), Acquired::Leases(leases) if leases[0].token > token)
+            };
+            [Box::pin(released) as BoxFuture<'static, bool>, Box::pin(taken)]
+        })
+        .collect();
+    for (place, stands) in all(again).await.into_iter().enumerate() {
+        assert!(stands, "{place}");
+    }
+    let asked = calls(&server, "evalsha") - before;
+    assert!(asked < CROWD / 2, "{asked} commands, so they did not meet");
 }
 
 #[tokio::test(flavor = "multi_thread")]

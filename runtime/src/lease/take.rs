@@ -177,10 +177,8 @@ impl Leases {
         asked: Asked,
     ) -> Result<Taken, StoreError> {
         let Asked { since, answer } = asked;
-        let answer = match self.answer(&claims, answer).await {
-            Ok(acquired) => self.taken(&claims, since, acquired),
-            Err(error) => Err(error),
-        };
+        let answer = self.answer(&claims, answer).await;
+        let answer = answer.and_then(|acquired| self.taken(&claims, since, acquired));
         self.insist(claims, since, answer).await
     }
 
@@ -206,9 +204,7 @@ impl Leases {
         answer
     }
 
-    /// Sends a request once, which was `sent` for the first time then. It is given up after the
-    /// store's time limit or the length of the lease, whichever is longer: until then a late grant
-    /// is still worth giving back.
+    /// Sends a request once, which was `sent` for the first time then.
     pub(super) async fn ask(
         self: &Arc<Self>,
         claims: &Claims,
@@ -226,6 +222,8 @@ impl Leases {
         self.taken(claims, sent, acquired)
     }
 
+    /// The answer to a request for `claims`, which is given up after the store's time limit or the
+    /// length of the lease, whichever is longer: until then a late grant is still worth giving back.
     async fn answer(
         &self,
         claims: &Claims,
@@ -236,6 +234,7 @@ impl Leases {
         within(limit, answer).await.unwrap_or_else(|| Err(self.too_late()))
     }
 
+    /// What an answer to a request for `claims` means that was `sent` then.
     fn taken(
         self: &Arc<Self>,
         claims: &Claims,

@@ -218,8 +218,8 @@ impl<'a> Waiting<'a> {
             self.lead = None;
             return Some(Turn::Ask);
         };
-        let (hint, asked) = (self.hint.take(), None);
-        let mut look = Look { hint, freed, asked, at: next_look, deadline };
+        let hint = self.hint.take();
+        let mut look = Look { hint, freed, asked: None, at: next_look, deadline };
         if !is_called {
             let is_worth_it = look.is_worth_asking().await;
             self.hint = look.hint;

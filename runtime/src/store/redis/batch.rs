@@ -157,9 +157,7 @@ impl Link {
         call: One<'_>,
         until: Instant,
     ) -> Result<Value, Failure> {
-        if let One::Acquire(request) = &call
-            && self.places().has_any()
-        {
+        if let One::Acquire(request) = &call {
             // It is the caller's turn now, whatever was asked where a call was heard.
             drop(self.places().asks(request.attempt_id));
         }

@@ -114,10 +114,10 @@ impl Store for RedisStore {
     /// # Cancel safety
     /// As [`wait`](Self::wait); what was asked for by then is given back too.
     fn wait_and_ask<'a>(&'a self, request: &'a LeaseRequest) -> BoxFuture<'a, Option<Asked>> {
-        let Servers::One(node) = &self.servers else { return Box::pin(waited(self.wait(request))) };
-        if !request.is_plain() || self.offset() != 0 {
-            return Box::pin(waited(self.wait(request)));
-        }
+        let node = match &self.servers {
+            Servers::One(node) if request.is_plain() && self.offset() == 0 => node,
+            _ => return Box::pin(waited(self.wait(request))),
+        };
         let place = self.link(&request.key).and_then(|link| link.wait(request, 0));
         Box::pin(async {
             let answering = place?.called_to(request.clone()).await?;

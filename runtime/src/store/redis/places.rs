@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::{poll_fn, ready};
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::mem::replace;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::mem::{replace, take};
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -45,8 +44,6 @@ pub(super) struct Places {
     /// By which those who give keys back know this connection: 16 letters.
     name: String,
     state: Mutex<State>,
-    /// How many wait, so that those who ask for a free key need not look who does.
-    count: AtomicUsize,
     link: OnceLock<Weak<Link>>,
 }
 
@@ -99,8 +96,7 @@ impl Places {
     pub(super) fn new() -> Self {
         // `RandomState` is seeded from the operating system's random source.
         let name = format!("{:016x}", RandomState::new().build_hasher().finish());
-        let (state, count, link) = Default::default();
-        Self { name, state, count, link }
+        Self { name, state: Mutex::default(), link: OnceLock::new() }
     }
 
     /// From now on places that nobody wants any more are given up through this connection.
@@ -127,14 +123,7 @@ impl Places {
                 }
             });
         }
-        let calls = state.waiters.entry(attempt).or_default().calls.subscribe();
-        self.count.store(state.waiters.len(), Ordering::Release);
-        Some(Calls(calls))
-    }
-
-    /// Whether anybody waits here.
-    pub(super) fn has_any(&self) -> bool {
-        self.count.load(Ordering::Acquire) > 0
+        Some(Calls(state.waiters.entry(attempt).or_default().calls.subscribe()))
     }
 
     /// Forgets one place of `attempt`. If it has no other: whether the key was asked for.
@@ -143,7 +132,6 @@ impl Places {
         // The one that parts is still counted.
         state.waiters.get(&attempt).filter(|waiter| waiter.calls.receiver_count() <= 1)?;
         let parted = state.waiters.remove(&attempt)?;
-        self.count.store(state.waiters.len(), Ordering::Release);
         Some(matches!(parted.ahead, Ahead::Asked(_)))
     }
 
@@ -160,7 +148,7 @@ impl Places {
     pub(super) fn asks(&self, attempt: AttemptId) -> Option<Answering> {
         let mut state = self.state.lock();
         let waiter = state.waiters.get_mut(&attempt)?;
-        match std::mem::take(&mut waiter.ahead) {
+        match take(&mut waiter.ahead) {
             Ahead::Asked(answering) => Some(answering),
             Ahead::No | Ahead::Ready(_) => None,
         }
