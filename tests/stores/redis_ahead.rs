@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use oncely::Coordinator;
 use oncely::store::redis::RedisStore;
 use oncely::store::{Acquired, Asked, BoxFuture, Lease, LeaseRequest, Store, Update, Updated};
+use oncely_tests::proxy::Proxy;
 use oncely_tests::redis::RedisServer;
 use oncely_tests::{ms, soon};
 use tokio::time::{sleep, timeout};
@@ -122,6 +123,40 @@ async fn whoever_asks_again_keeps_what_was_asked_for() {
         assert_eq!(update(&waiter, &handed, renew()).await, Updated::Applied);
         assert_eq!(update(&waiter, &handed, Update::Release).await, Updated::Applied);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_is_handed_over_is_held_although_its_answer_was_lost() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(&server.socket());
+    let one = Coordinator::connect(&server.url()).await.unwrap();
+    let other = Coordinator::connect(&proxy.url()).await.unwrap();
+    // Both have a connection, and one of them is in the queue.
+    other.lock("another").acquire().await.unwrap().release().await.unwrap();
+    let held = one.lock(NAME).acquire().await.unwrap();
+    let token = held.fencing_token();
+    let waiter = tokio::spawn(async move {
+        let lock = other.lock(NAME).wait(Duration::from_secs(10));
+        lock.run(|call| async move {
+            Ok::<_, oncely::Error>((call.fencing_token(), call.attempt(), call.remaining()))
+        })
+        .await
+    });
+    let started = Instant::now();
+    while server.ask::<usize>(&["ZCARD", "oncely/queue/oncely/lock/key"]) == 0 {
+        assert!(started.elapsed() < Duration::from_secs(5), "nobody queues");
+        sleep(ms(1)).await;
+    }
+    sleep(ms(2)).await;
+    // The call is heard; what the server says to the question behind it is not.
+    proxy.lose_answer_behind(1);
+    held.release().await.unwrap();
+    let (next, attempt, remaining) = soon(waiter).await.unwrap().unwrap();
+    assert_eq!(proxy.lost_answers(), 1);
+    // It asked again, and had what it had been given.
+    assert!(next > token && attempt == 1, "{next} after {token}, attempt {attempt}");
+    assert!(remaining > Duration::from_secs(20), "{remaining:?}");
+    assert!(one.lock(NAME).acquire().await.unwrap().fencing_token() > next);
 }
 
 #[tokio::test(flavor = "multi_thread")]

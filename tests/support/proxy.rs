@@ -19,8 +19,8 @@ pub struct Proxy {
 #[derive(Debug, Default)]
 struct Wire {
     open: Vec<UnixStream>,
-    /// The next answer is lost, and its connection with it.
-    lose_answer: bool,
+    /// So many answers pass; the one behind them is lost, and its connection with it.
+    passing: Option<usize>,
     /// What is put into answers in place of what; of equal length.
     change: Option<(&'static str, &'static str)>,
     lost: usize,
@@ -56,7 +56,12 @@ impl Proxy {
 
     /// Lets the server do what it is asked next, but loses its answer and the connection.
     pub fn lose_next_answer(&self) {
-        self.wire().lose_answer = true;
+        self.lose_answer_behind(0);
+    }
+
+    /// The same with an answer that comes after others, such as what the server says unasked.
+    pub fn lose_answer_behind(&self, others: usize) {
+        self.wire().passing = Some(others);
     }
 
     /// How many answers were lost.
@@ -91,10 +96,13 @@ fn join(client: &UnixStream, server: &UnixStream, wire: &Arc<Mutex<Wire>>) {
     thread::spawn(move || {
         pass(from, to, |bytes| {
             let mut wire = wire.lock().expect("nobody panics here");
-            if std::mem::take(&mut wire.lose_answer) {
-                wire.lost += 1;
-                return false;
-            }
+            wire.passing = match wire.passing {
+                Some(0) => {
+                    (wire.passing, wire.lost) = (None, wire.lost + 1);
+                    return false;
+                }
+                passing => passing.map(|others| others - 1),
+            };
             if let Some((old, new)) = wire.change {
                 let places = bytes.windows(old.len()).position(|text| text == old.as_bytes());
                 if let Some(at) = places {
