@@ -88,14 +88,16 @@ impl<DB: Database> Seats<DB> {
         let own = match self {
             Self::Pool(pool, permits) => {
                 let permit = permit(permits).await?;
-                return Ok(Seat::Pool { connection: pool.acquire().await?, _permit: permit });
+                let connection = Box::pin(pool.acquire()).await?;
+                return Ok(Seat::Pool { connection, _permit: permit });
             }
             Self::Own(own) => own,
         };
         let permit = permit(&own.permits).await?;
         let (connection, used) = match own.take_idle() {
             Some(idle) => (idle, true),
-            None => (own.open().await?, false),
+            // The way to open one is long, and whoever does not go it need not carry it along.
+            None => (Box::pin(own.open()).await?, false),
         };
         Ok(Seat::Own { connection, seats: Arc::clone(own), used, _permit: permit })
     }
