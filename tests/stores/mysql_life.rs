@@ -114,3 +114,32 @@ async fn a_pool_of_one_connection_is_enough_and_keeps_its_settings() {
     assert_eq!(settings().await, before);
     assert_eq!(pool.size(), 1);
 }
+
+/// A claim reads the floor of the tokens so that nobody changes it before the transaction ends; a
+/// purge has raised it far enough before, and need not.
+#[tokio::test]
+async fn an_open_transaction_does_not_keep_the_store_from_deleting() {
+    let fixture = MySqlFixture::new().await;
+    let store = fixture.open().await;
+    let pool = MySqlPool::connect(fixture.url()).await.unwrap();
+    for name in ["first", "second"] {
+        let lease = take(&store, name).await;
+        assert_eq!(store.update(&[(lease, Update::Release)]).await.unwrap(), [Updated::Applied]);
+    }
+    let age = async |name: &str| {
+        let old = "update oncely_records set purge_at = 1 where `key` = ?";
+        let key = request(name).key.as_str().as_bytes().to_vec();
+        let aged = sqlx::query(old).bind(key).execute(&pool).await.unwrap();
+        assert_eq!(aged.rows_affected(), 1);
+    };
+    age("first").await;
+    assert_eq!(store.purge().await.unwrap(), 1);
+
+    let oncely = Coordinator::new(fixture.open().await);
+    let mut tx = pool.begin().await.unwrap();
+    let call = oncely.idempotent("pay", "1");
+    call.run_in(&mut tx, |_, _| Box::pin(async { Ok::<_, Error>(1) })).await.unwrap();
+    age("second").await;
+    assert_eq!(store.purge().await.unwrap(), 1);
+    tx.commit().await.unwrap();
+}

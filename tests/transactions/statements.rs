@@ -102,10 +102,8 @@ async fn postgres_sees_two_statements_and_no_commit_more() {
     assert_eq!(protected, Seen { statements: 6, commits: 1 });
 }
 
-/// The log has a message once, whatever is in it: the time and the floor are read by a statement of
-/// their own in that of the claim, as one that writes would lock what it reads.
 #[tokio::test]
-async fn mariadb_sees_two_messages_and_no_commit_more() {
+async fn mariadb_sees_two_statements_and_no_commit_more() {
     let server = MySqlServer::with(&["--general-log=1", "--log-output=TABLE"]);
     let url = server.database().await;
     let (pool, oncely) = pool(PoolOptions::<sqlx::MySql>::new(), &url).await;

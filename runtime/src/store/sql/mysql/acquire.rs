@@ -10,7 +10,7 @@ use super::super::dialect::Claimed;
 use super::super::failure::Failure;
 use super::super::name;
 use super::super::rules::{self, Instant};
-use super::row::{columns, decode};
+use super::row::{columns, decode, short};
 use super::text::{Answer, Text};
 use super::{MySql, micros};
 use crate::store::record::{ABANDONED, Record, State, TOMBSTONE, millis};

@@ -10,9 +10,9 @@ use super::super::joins::{Claim, DatabaseId, Joins, Purpose, RESTORE, SAVE};
 use super::super::rules::Instant;
 use super::super::{name, rules};
 use super::acquire::{FLOOR, Seen, WRITTEN, new_record, unless_taken, write};
-use super::row::{columns, decode};
+use super::row::{columns, decode, short};
 use super::text::Text;
-use super::{MYSQL, MySql, micros};
+use super::{MYSQL, MySql, called, micros};
 use crate::store::record::{Record, State};
 use crate::store::{BoxFuture, Lease, LeaseRequest, StoreError, StoredOutcome, Update, Updated};
 
@@ -25,6 +25,11 @@ async fn claim(
     request: &LeaseRequest,
     purpose: Purpose,
 ) -> Result<Claim, Failure> {
+    if let Purpose::Call { retention } = purpose
+        && home.returns()
+    {
+        return called::claim(connection, home, request, rules::length(retention)).await;
+    }
     let answer = if home.returns() {
         insert_returning(home, request, purpose).send(connection).await
     } else {
@@ -179,8 +184,11 @@ impl Joins for MySqlConnection {
         outcome: &'a StoredOutcome,
         retention: Duration,
     ) -> BoxFuture<'a, Result<Updated, StoreError>> {
-        let update = Update::Complete { outcome: outcome.clone(), retention };
-        Box::pin(async move { apply(self, lease, update).await.map_err(Failure::in_transaction) })
+        Box::pin(async move {
+            let completed = called::complete(self, lease, outcome, rules::length(retention)).await;
+            let completed = completed.map_err(Failure::in_transaction)?;
+            Ok(rules::updated(completed.into()))
+        })
     }
 
     fn release<'a>(

@@ -21,9 +21,11 @@
 //! `delete` on them.
 
 mod acquire;
+mod called;
 mod error;
 mod joins;
 mod one;
+mod purge;
 mod row;
 mod schema;
 mod text;
@@ -35,12 +37,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::mysql::MySqlConnectOptions;
-use sqlx::{ConnectOptions as _, MySqlConnection, MySqlPool, Row as _};
+use sqlx::{ConnectOptions as _, MySqlConnection, MySqlPool};
 
 pub(super) use self::error::meaning;
 
-use self::acquire::unless_taken;
-use self::row::columns;
 use self::text::Text;
 use super::dialect::{Claimed, Dialect, Patience, Weight};
 use super::engine::Engine;
@@ -66,6 +66,14 @@ macro_rules! micros {
     };
 }
 use micros;
+
+/// The same time, for statements that the server prepares.
+macro_rules! clock {
+    () => {
+        "timestampdiff(microsecond, timestamp'1970-01-01 00:00:00', utc_timestamp(6))"
+    };
+}
+use clock;
 
 /// A store in a MySQL or MariaDB database.
 ///
@@ -307,33 +315,9 @@ impl Dialect for MySql {
         self.undo(connection, applied).await
     }
 
-    /// Skips what others write or purge, so that any number of instances may purge at once.
     async fn purge(&self, connection: &mut MySqlConnection) -> Result<u64, Failure> {
         let purged = self.purge_some(connection).await;
         self.undo(connection, purged).await
-    }
-}
-
-impl MySql {
-    async fn purge_some(&self, connection: &mut MySqlConnection) -> Result<u64, Failure> {
-        let mut text = Text::default();
-        self.begin(&mut text);
-        text.add("select token, `key` from oncely_records where purge_at <= @oncely_now div 1000 ");
-        text.add("order by purge_at limit ").value(Self::PURGED_AT_ONCE.cast_signed());
-        text.add(" for update skip locked");
-        let old = text.send(connection).await?.rows;
-        let mut text = Text::default();
-        if !old.is_empty() {
-            let tokens = old.iter().map(|row| row.try_get::<i64, _>(0));
-            let highest = tokens.collect::<Result<Vec<_>, _>>()?.into_iter().max();
-            let keys = old.iter().map(|row| row.try_get::<&[u8], _>(1));
-            text.add("update oncely_meta set value = greatest(value, ").value(highest);
-            text.add(") where name = 'token_floor'; delete from oncely_records where `key` in (");
-            text.list(keys.collect::<Result<Vec<_>, _>>()?).add("); ");
-        }
-        self.end(&mut text, "commit");
-        text.send(connection).await?;
-        Ok(old.len() as u64)
     }
 }
 

@@ -1,20 +1,19 @@
 //! Operations on one key, which the server has prepared: it need not understand their text again.
 
-use sqlx::{MySqlConnection, Row as _};
+use sqlx::MySqlConnection;
 
 use super::super::columns::{self, on_interrupted_code};
 use super::super::dialect::Claimed;
 use super::super::failure::Failure;
 use super::super::wanted::Wanted;
 use super::super::{name, rules};
-use super::acquire::{is_taken, keep};
-use super::row::decode;
-use super::{MySql, columns, micros, unless_taken};
+use super::acquire::{keep, unless_taken};
+use super::row::{Met, found, met, seen, short};
+use super::{MySql, clock};
 use crate::store::{Acquired, Lease, LeaseRequest, Occupant, StoredOutcome, Update};
 
 /// The time and the record, if there is one.
-const LOOK: &str =
-    concat!("select ", micros!(), "?, ", columns!(), " from oncely_records where `key` = ?");
+const LOOK: &str = concat!("select ", seen!(), " from oncely_records where `key` = ?");
 
 /// Writes the record if there is none or one that was given back, and gives the record that is there
 /// then. In a transaction of its own, which reads what is committed, the floor is not locked.
@@ -22,35 +21,36 @@ const CLAIM: &str = concat!(
     "insert into oncely_records (`key`, token, attempt_id, attempt, on_interrupted, fingerprint, \
          expires_at, purge_at, state) \
      select ?, greatest(",
-    micros!(),
-    "?, (select value from oncely_meta where name = 'token_floor') + 32), ?, 1, ?, ?, (",
-    micros!(),
-    "?) div 1000 + ?, (",
-    micros!(),
-    "?) div 1000 + ?, 0 from dual",
+    clock!(),
+    " + ?, f.value + 32), ?, 1, ?, ?, ",
+    clock!(),
+    " div 1000 + ?, ",
+    clock!(),
+    " div 1000 + ?, 0 from oncely_meta f where f.name = 'token_floor'",
     unless_taken!(),
     " returning ",
-    micros!(),
-    "?, ",
-    columns!()
+    found!()
 );
 
 /// Changes a record that is in progress under the token. If the outcome is to be kept about as long
 /// as the claim said, the index of what is to be purged stays as it is.
 const UPDATE: &str = concat!(
-    "update oncely_records set completed_at = if(?, (",
-    micros!(),
-    "?) div 1000, null), outcome_code = ?, outcome = ?, expires_at = (",
-    micros!(),
-    "?) div 1000 + ?, purge_at = case when ? and purge_at - (",
-    micros!(),
-    "?) div 1000 between ? and ? then purge_at when on_interrupted = 0 or ? then (",
-    micros!(),
-    "?) div 1000 + ? end, state = ? where `key` = ? and token = ? and state = 0"
+    "update oncely_records set completed_at = if(?, ",
+    clock!(),
+    " div 1000 + ?, null), outcome_code = ?, outcome = ?, expires_at = ",
+    clock!(),
+    " div 1000 + ?, purge_at = case when ? and purge_at - ",
+    clock!(),
+    " div 1000 between ? and ? then purge_at when on_interrupted = 0 or ? then ",
+    clock!(),
+    " div 1000 + ? end, state = ? where `key` = ? and token = ? and state = 0"
 );
 
+/// What is missing where a claim writes nothing.
+pub(super) const NO_FLOOR: &str = "the floor of the tokens is missing";
+
 /// How much longer than asked for an outcome may be kept, in milliseconds.
-const SLACK: i64 = 600_000;
+pub(super) const SLACK: i64 = 600_000;
 
 impl MySql {
     pub(super) async fn look_at_one(
@@ -58,14 +58,13 @@ impl MySql {
         connection: &mut MySqlConnection,
         request: &LeaseRequest,
     ) -> Result<Option<Occupant>, Failure> {
-        let row = sqlx::query(LOOK)
-            .bind(self.offset() * 1000)
-            .bind(name::column(&request.key))
-            .fetch_optional(connection)
-            .await?;
-        let Some(row) = row else { return Ok(None) };
-        let (now, record) = (row.try_get::<i64, _>(0)?.div_euclid(1000), decode(&row, 1)?);
-        Ok(rules::occupant(Some(&record), request, now))
+        let row = sqlx::query(LOOK).bind(name::column(&request.key)).fetch_optional(connection);
+        Ok(match row.await?.as_ref().map(met).transpose()? {
+            Some(Met::There { micros, record }) => {
+                rules::occupant(Some(&record), request, self.now(micros))
+            }
+            Some(Met::Taken(_)) | None => None,
+        })
     }
 
     /// On a connection of ours and a server that says what it wrote.
@@ -74,29 +73,38 @@ impl MySql {
         connection: &mut MySqlConnection,
         request: &LeaseRequest,
     ) -> Result<Claimed, Failure> {
-        let offset = self.offset() * 1000;
+        // Whole milliseconds, so it does not matter where they are added.
+        let offset = self.offset();
         let row = sqlx::query(CLAIM)
             .bind(name::column(&request.key))
-            .bind(offset)
+            .bind(offset * 1000)
             .bind(request.attempt_id.as_bytes().as_slice())
             .bind(on_interrupted_code(request.on_interrupted))
             .bind(request.fingerprint.map(|print| print.to_bytes().to_vec()))
-            .bind(offset)
-            .bind(rules::length(request.lease))
-            .bind(offset)
-            .bind(keep(request))
-            .bind(offset)
-            .fetch_one(connection)
+            .bind(rules::length(request.lease) + offset)
+            .bind(keep(request).map(|keep| keep + offset))
+            .bind(request.attempt_id.as_bytes().as_slice())
+            .bind(rules::length(request.lease) + offset)
+            .fetch_optional(connection)
             .await?;
-        let (now, record) = (row.try_get::<i64, _>(0)?.div_euclid(1000), decode(&row, 1)?);
-        if is_taken(request, &record, now) {
-            let lease = record.lease(&request.key);
-            return Ok(Claimed::Answered(Acquired::Leases(vec![lease])));
-        }
-        Ok(match rules::occupant(Some(&record), request, now) {
+        // Without the floor nothing is written.
+        let row = row.ok_or_else(|| Failure::Corrupt(NO_FLOOR.to_owned()))?;
+        let (micros, record) = match met(&row)? {
+            Met::Taken(token) => {
+                let lease = Lease::new(request.key.clone(), token, 1);
+                return Ok(Claimed::Answered(Acquired::Leases(vec![lease])));
+            }
+            Met::There { micros, record } => (micros, record),
+        };
+        Ok(match rules::occupant(Some(&record), request, self.now(micros)) {
             Some(met) => Claimed::Answered(Acquired::Occupied(met)),
             None => Claimed::Unclear,
         })
+    }
+
+    /// Milliseconds by the store's clock at this time of the server's.
+    pub(super) fn now(&self, micros: i64) -> i64 {
+        micros.div_euclid(1000) + self.offset()
     }
 
     /// Whether one record was changed.
@@ -106,21 +114,18 @@ impl MySql {
         (lease, update): &(Lease, Update),
     ) -> Result<bool, Failure> {
         let wanted = Wanted::of(update);
-        let (offset, completes) = (self.offset() * 1000, wanted.outcome.is_some());
+        let (offset, completes) = (self.offset(), wanted.outcome.is_some());
         let done = sqlx::query(UPDATE)
             .bind(completes)
             .bind(offset)
             .bind(wanted.outcome.map(|outcome| i64::from(outcome.code())))
             .bind(wanted.outcome.map(StoredOutcome::payload))
-            .bind(offset)
-            .bind(wanted.length)
+            .bind(wanted.length + offset)
             .bind(completes)
-            .bind(offset)
-            .bind(wanted.length)
-            .bind(wanted.length.saturating_add(SLACK))
+            .bind(wanted.length + offset)
+            .bind(wanted.length.saturating_add(SLACK) + offset)
             .bind(wanted.is_over())
-            .bind(offset)
-            .bind(wanted.length.saturating_add(wanted.keep))
+            .bind(wanted.length.saturating_add(wanted.keep) + offset)
             .bind(wanted.state)
             .bind(name::column(&lease.key))
             .bind(columns::column(lease.token))
