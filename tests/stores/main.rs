@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "tests may panic")]
 
 mod faulty_store;
+mod mysql_batches;
 mod mysql_life;
 mod postgres_life;
 mod redis_ahead;

@@ -29,6 +29,7 @@ mod purge;
 mod row;
 mod schema;
 mod text;
+mod together;
 mod update;
 
 use std::fmt;
@@ -207,6 +208,11 @@ impl MySql {
         0
     }
 
+    /// Whether a statement alone is a transaction as it should be, and says what it wrote.
+    fn is_quick(&self) -> bool {
+        self.greeted && self.returns.load(Ordering::Relaxed)
+    }
+
     /// Begins a transaction that locks no gaps between keys and waits for nobody longer than a
     /// second, and says how many statements that were. The settings of a connection that is somebody's
     /// come back with [`end`](Self::end).
@@ -278,11 +284,15 @@ impl Dialect for MySql {
         calls: &[&[LeaseRequest]],
         _weight: Weight,
     ) -> Result<Vec<Claimed>, Failure> {
-        if let [[request]] = calls
-            && self.greeted
-            && self.returns.load(Ordering::Relaxed)
+        let one_each = || calls.iter().map(|requests| <&[_; 1]>::try_from(*requests).ok());
+        if self.is_quick()
+            && let Some(requests) = one_each().collect::<Option<Vec<_>>>()
         {
-            return Ok(vec![self.claim_one(connection, request).await?]);
+            let requests: Vec<_> = requests.into_iter().map(|[request]| request).collect();
+            return match *requests {
+                [request] => Ok(vec![self.claim_one(connection, request).await?]),
+                _ => self.claim_together(connection, &requests).await,
+            };
         }
         let claimed = self.claim_new(connection, calls).await;
         self.undo(connection, claimed).await
@@ -305,12 +315,15 @@ impl Dialect for MySql {
         _weight: Weight,
         _patience: Patience,
     ) -> Result<Vec<Option<Updated>>, Failure> {
-        if let [update] = updates
-            && self.greeted
-            && self.apply_one(connection, update).await?
-        {
-            return Ok(vec![Some(Updated::Applied)]);
+        let all_applied = match updates {
+            [update] if self.greeted => self.apply_one(connection, update).await?,
+            _ if self.is_quick() => self.apply_together(connection, updates).await?,
+            _ => false,
+        };
+        if all_applied {
+            return Ok(vec![Some(Updated::Applied); updates.len()]);
         }
+        // Sent again, what was applied stands.
         let applied = self.apply_all(connection, updates).await;
         self.undo(connection, applied).await
     }

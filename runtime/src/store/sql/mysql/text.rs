@@ -38,10 +38,7 @@ impl Text {
             Value::Bytes(bytes) => {
                 self.0.reserve(bytes.len() * 2 + 3);
                 self.0.push_str("x'");
-                for byte in bytes {
-                    self.0.push(char::from(DIGITS[usize::from(byte >> 4)]));
-                    self.0.push(char::from(DIGITS[usize::from(byte & 0xf)]));
-                }
+                hexadecimal(&mut self.0, bytes);
                 self.0.push('\'');
             }
         }
@@ -73,6 +70,14 @@ impl Text {
             }
         }
         Ok(answer)
+    }
+}
+
+/// Adds the digits of bytes.
+pub(super) fn hexadecimal(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 0xf)]));
     }
 }
 
