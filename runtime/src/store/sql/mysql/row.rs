@@ -130,9 +130,12 @@ impl Parts<'_> {
     /// From hexadecimal digits.
     fn bytes(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         self.next(|part| {
-            let digits = part.as_bytes().chunks(2);
-            let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-            digits.map(byte).collect()
+            let digit = |byte: u8| u8::try_from(char::from(byte).to_digit(16)?).ok();
+            let pairs = part.as_bytes().chunks(2).map(|pair| match *pair {
+                [high, low] => Some(digit(high)? << 4 | digit(low)?),
+                _ => None,
+            });
+            pairs.collect()
         })
     }
 }
