@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-#[cfg(feature = "testing")]
+#[cfg(any(feature = "sqlite", feature = "testing"))]
 use std::time::Duration;
 #[cfg(feature = "sqlite")]
 use std::time::{SystemTime, UNIX_EPOCH};
 
+#[cfg(feature = "testing")]
 use super::record::millis;
 
 /// The machine's wall clock, in milliseconds since 1970, plus an offset that tests can move.
@@ -23,11 +24,18 @@ impl Clock {
     /// Milliseconds since 1970.
     #[cfg(feature = "sqlite")]
     pub(crate) fn now(&self) -> i64 {
+        self.micros().div_euclid(1000)
+    }
+
+    /// Microseconds since 1970.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn micros(&self) -> i64 {
+        let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
         let since = match SystemTime::now().duration_since(UNIX_EPOCH) {
-            Ok(after) => millis(after),
-            Err(before) => millis(before.duration()).saturating_neg(),
+            Ok(after) => micros(after),
+            Err(before) => micros(before.duration()).saturating_neg(),
         };
-        since.saturating_add(self.offset.load(Ordering::Relaxed))
+        since.saturating_add(self.offset.load(Ordering::Relaxed).saturating_mul(1000))
     }
 
     /// How far tests have moved the clock, in milliseconds.

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::columns::TOKEN_LIMIT;
-use crate::store::record::{Record, SPARE_TOKENS, Standing, millis};
+use crate::store::record::{self, Record, SPARE_TOKENS, Standing};
 use crate::store::{LeaseRequest, Occupant, Token, Update, Updated};
 
 /// Longer than any database will stand, and short enough to add to any time of it.
 const LONGEST: i64 = 1 << 60;
 /// From one token of a key to the next; the statements that take a free key at once have it too.
-const STRIDE: i64 = SPARE_TOKENS.cast_signed() + 1;
+pub(super) const STRIDE: i64 = SPARE_TOKENS.cast_signed() + 1;
 
 /// A moment by the database's clock, and the highest token of what was deleted before.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +22,7 @@ pub(super) struct Instant {
 impl Instant {
     /// Milliseconds, as records have them.
     pub(super) fn now(self) -> i64 {
-        self.micros.div_euclid(1000)
+        millis(self.micros)
     }
 
     /// A token above that of `record`, above those of deleted records, and above those that were
@@ -39,9 +39,14 @@ impl Instant {
     }
 }
 
+/// Of so many microseconds, the milliseconds that have passed.
+pub(super) fn millis(micros: i64) -> i64 {
+    micros.div_euclid(1000)
+}
+
 /// The whole milliseconds of a duration.
 pub(super) fn length(duration: Duration) -> i64 {
-    millis(duration).min(LONGEST)
+    record::millis(duration).min(LONGEST)
 }
 
 /// What an update that changed so many rows came to.

@@ -26,10 +26,10 @@ pub(super) async fn look(
 pub(super) async fn take(
     connection: &mut SqliteConnection,
     requests: &[LeaseRequest],
-    now: i64,
+    micros: i64,
 ) -> Result<Acquired, Failure> {
     let records = row::load_all(connection, &keys(requests)).await?;
-    let now = Instant { micros: now.saturating_mul(1000), floor: floor(connection).await? };
+    let now = Instant { micros, floor: floor(connection).await? };
     let granted = match rules::grant(requests, &records, now).map_err(Failure::Corrupt)? {
         Ok(granted) => granted,
         Err(occupant) => return Ok(Acquired::Occupied(occupant)),

@@ -8,7 +8,7 @@ use sqlx::{Executor as _, SqliteConnection};
 use super::super::joins::{Claim, DatabaseId, Joins, Purpose, RESTORE, SAVE};
 use super::super::name;
 use super::error::Failure;
-use super::{SQLITE, acquire, many, update};
+use super::{SQLITE, acquire, one, update};
 use crate::store::clock::Clock;
 use crate::store::{
     Acquired, BoxFuture, Lease, LeaseRequest, StoreError, StoreErrorKind, StoredOutcome, Update,
@@ -26,8 +26,8 @@ async fn claim(
     request: &LeaseRequest,
     purpose: Purpose,
 ) -> Result<Claim, Failure> {
-    let now = Clock::default().now();
-    if let Some(lease) = many::claim_at_home(connection, home, request, purpose, now).await? {
+    let micros = Clock::default().micros();
+    if let Some(lease) = one::claim_at_home(connection, home, request, purpose, micros).await? {
         return Ok(Claim::Granted(lease));
     }
     let identity = sqlx::query_scalar(LOCK).fetch_optional(&mut *connection).await?;
@@ -38,8 +38,8 @@ async fn claim(
             home.dialect()
         ))
     })?;
-    let now = Clock::default().now();
-    match acquire::take(connection, std::slice::from_ref(request), now).await? {
+    let micros = Clock::default().micros();
+    match acquire::take(connection, std::slice::from_ref(request), micros).await? {
         Acquired::Occupied(occupant) => Ok(Claim::Occupied(occupant)),
         Acquired::Leases(mut leases) => {
             let missing = || Failure::Corrupt("there is no lease".to_owned());
@@ -58,7 +58,7 @@ async fn apply(
     update: Update,
 ) -> Result<Updated, Failure> {
     let (update, now) = ((lease.clone(), update), Clock::default().now());
-    if many::update(connection, &[&update], now).await? == [true] {
+    if one::update_joined(connection, &update, now).await? {
         return Ok(Updated::Applied);
     }
     let answers = update::apply(connection, std::slice::from_ref(&update), now).await?;

@@ -5,6 +5,7 @@ mod connection;
 mod error;
 mod joins;
 mod many;
+mod one;
 mod purge;
 mod row;
 mod schema;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
+use super::super::rules;
 use super::super::schedule::Schedule;
 use super::connection::{File, Role};
 use super::error::Failure;
-use super::{acquire, many, purge, update};
+use super::{acquire, many, one, purge, update};
 use crate::store::clock::Clock;
 use crate::store::{Acquired, Lease, LeaseRequest, StoreError, StoreErrorKind, Update, Updated};
 
@@ -229,26 +230,28 @@ async fn transact(
     if let [job] = jobs
         && let Some(update) = job.as_update()
         && !matches!(update.1, Update::Renew { .. })
-        && many::update(connection, &[update], clock.now()).await? == [true]
+        && one::update(connection, update, clock.now()).await?
     {
         return Ok(vec![Done::Updated(vec![Updated::Applied])]);
     }
     if let [job] = jobs
         && let Some(request) = job.as_request()
-        && let Some(lease) = many::claim(connection, &[request], clock.now()).await?.pop().flatten()
+        && let Some(lease) =
+            many::claim(connection, &[request], clock.micros()).await?.pop().flatten()
     {
         return Ok(vec![Done::Acquired(Acquired::Leases(vec![lease]))]);
     }
     let mut transaction = connection.begin_with("begin immediate").await?;
     // Read after the lock is held: however long that took, the leases start now.
-    let now = clock.now();
-    let mut easy = easily(&mut transaction, jobs, now).await?.into_iter();
+    let micros = clock.micros();
+    let now = rules::millis(micros);
+    let mut easy = easily(&mut transaction, jobs, micros).await?.into_iter();
     let mut done = Vec::with_capacity(jobs.len());
     for job in jobs {
         done.push(match (easy.next().flatten(), job) {
             (Some(easy), _) => easy,
             (None, Job::Acquire(requests, _)) => {
-                Done::Acquired(acquire::take(&mut transaction, requests, now).await?)
+                Done::Acquired(acquire::take(&mut transaction, requests, micros).await?)
             }
             (None, Job::Update(updates, _)) => {
                 Done::Updated(update::apply(&mut transaction, updates, now).await?)
@@ -266,12 +269,12 @@ async fn transact(
 async fn easily(
     transaction: &mut SqliteConnection,
     jobs: &[Job],
-    now: i64,
+    micros: i64,
 ) -> Result<Vec<Option<Done>>, Failure> {
     let requests: Vec<_> = jobs.iter().filter_map(Job::as_request).collect();
     let updates: Vec<_> = jobs.iter().filter_map(Job::as_update).collect();
-    let mut leases = many::claim(transaction, &requests, now).await?.into_iter();
-    let mut applied = many::update(transaction, &updates, now).await?.into_iter();
+    let mut leases = many::claim(transaction, &requests, micros).await?.into_iter();
+    let mut applied = many::update(transaction, &updates, rules::millis(micros)).await?.into_iter();
     let done = jobs.iter().map(|job| {
         if job.as_request().is_some() {
             let lease = leases.next().flatten()?;
