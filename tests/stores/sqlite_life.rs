@@ -224,6 +224,74 @@ async fn many_may_open_a_new_file_at_once() {
     }
 }
 
+#[test]
+fn a_caller_that_stands_still_keeps_nobody_from_the_store() {
+    let fixture = SqliteFixture::new();
+    let store = runtime().block_on(fixture.open());
+    // From now on new keys are expected.
+    for name in ["a", "b", "c"] {
+        runtime().block_on(take(&store, &request(name)));
+    }
+    let still = runtime();
+    let requests = [request("still")];
+    let mut acquire = store.acquire(&requests);
+    still.block_on(async {
+        let _ = poll_fn(|context| Poll::Ready(acquire.as_mut().poll(context))).await;
+    });
+    // Nobody polls it any more. Its statement is done all the same, and nobody waits for it.
+    let started = std::time::Instant::now();
+    let lease = runtime().block_on(take(&store, &request("another")));
+    let released = runtime().block_on(store.update(&[(lease, Update::Release)])).unwrap();
+    assert_eq!(released, [Updated::Applied]);
+    let rival = [LeaseRequest::new(requests[0].key.clone(), LONG)];
+    let met = runtime().block_on(store.acquire(&rival)).unwrap();
+    assert!(matches!(met, Acquired::Occupied(_)), "{met:?}");
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    drop(acquire);
+}
+
+#[test]
+fn an_update_that_was_dropped_before_its_turn_came_is_done() {
+    let fixture = SqliteFixture::new();
+    let store = runtime().block_on(fixture.open());
+    let lease = runtime().block_on(take(&store, &request("key")));
+    let options: sqlx::sqlite::SqliteConnectOptions = fixture.url().parse().unwrap();
+    let waiting = runtime();
+    let mut writer = waiting.block_on(options.connect()).unwrap();
+    waiting.block_on(sqlx::raw_sql("begin immediate").execute(&mut writer)).unwrap();
+    let updates = [(lease, Update::Release)];
+    waiting.block_on(async {
+        let mut release = store.update(&updates);
+        let _ = poll_fn(|context| Poll::Ready(release.as_mut().poll(context))).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    });
+    waiting.block_on(sqlx::raw_sql("rollback").execute(&mut writer)).unwrap();
+    let started = std::time::Instant::now();
+    let rival = [request("key")];
+    while let Acquired::Occupied(occupant) = waiting.block_on(store.acquire(&rival)).unwrap() {
+        assert!(started.elapsed() < Duration::from_secs(8), "not released: {occupant:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_outcome_that_is_kept_longer_is_not_replayed_longer() {
+    let fixture = SqliteFixture::new();
+    let store = fixture.open().await;
+    let lease = take(&store, &request("a day")).await;
+    let outcome = StoredOutcome::Value((*b"outcome").into());
+    let update = Update::Complete { outcome, retention: DAY };
+    assert_eq!(store.update(&[(lease, update)]).await.unwrap(), [Updated::Applied]);
+    fixture.clock().step_forward(DAY - Duration::from_secs(1));
+    assert_eq!(store.purge().await.unwrap(), 0, "it is replayed");
+    let again = [request("a day")];
+    assert!(matches!(store.acquire(&again).await.unwrap(), Acquired::Occupied(_)));
+    fixture.clock().step_forward(Duration::from_secs(2));
+    assert_eq!(store.purge().await.unwrap(), 0, "its place among those to be purged was kept");
+    take(&store, &again[0]).await;
+    fixture.clock().step_forward(DAY * 2);
+    assert_eq!(store.purge().await.unwrap(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn replays_do_not_wait_for_a_writer() {
     let fixture = SqliteFixture::new();

@@ -14,7 +14,7 @@ mod engine;
     allow(dead_code, reason = "an SQLite file meets fewer failures")
 )]
 mod failure;
-#[cfg(any(feature = "postgres", feature = "mysql"))]
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod forecast;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod jobs;

@@ -25,6 +25,8 @@ pub(super) struct File {
 pub(super) enum Role {
     Reads,
     Writes,
+    /// Writes, and does not wait for those who do.
+    Alone,
 }
 
 impl File {
@@ -109,6 +111,7 @@ impl File {
         let options = self.options.clone().create_if_missing(false);
         let options = match role {
             Role::Writes => options,
+            Role::Alone => options.busy_timeout(Duration::ZERO),
             Role::Reads => options.pragma("query_only", "on"),
         };
         Ok(options.connect().await?)

@@ -1,6 +1,7 @@
 //! Stores in one SQLite file, which several processes of a machine may share.
 
 mod acquire;
+mod alone;
 mod connection;
 mod error;
 mod joins;
@@ -19,9 +20,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use sqlx::SqliteConnection;
 use tokio::sync::{Mutex, MutexGuard};
 
+use self::alone::Alone;
 use self::connection::{File, Role};
 use self::writer::Writer;
 use super::super::clock::Clock;
+use super::forecast::Forecast;
 use super::joins::DatabaseId;
 use crate::store::record::SPARE_TOKENS;
 use crate::store::{
@@ -44,6 +47,9 @@ pub struct SqliteStore {
     file: Arc<File>,
     clock: Clock,
     writer: Writer,
+    alone: Arc<Alone>,
+    /// Whether a key is likely to be occupied.
+    forecast: Forecast,
     /// Each is empty until it is needed, and again after its connection failed. They are not a
     /// pool's: a plain connection is bound to no runtime.
     readers: [Mutex<Option<SqliteConnection>>; READERS],
@@ -90,7 +96,8 @@ impl SqliteStore {
 
     async fn open(url: &str, clock: Clock) -> Result<Self, StoreError> {
         let file = Arc::new(File::named(url)?);
-        let writer = Writer::start(Arc::clone(&file), clock.clone()).await?;
+        let alone = Arc::new(Alone::new(Arc::clone(&file), clock.clone()));
+        let writer = Writer::start(Arc::clone(&file), clock.clone(), Arc::clone(&alone)).await?;
         let mut reader = None;
         let identity = match file.open(&mut reader, Role::Reads).await {
             Ok(connection) => schema::identity(connection).await,
@@ -100,7 +107,8 @@ impl SqliteStore {
         let database = DatabaseId::new(SQLITE, identity, true);
         // Not kept: the first look opens its own, and finds a file that has vanished since.
         let readers = Default::default();
-        Ok(Self { file, clock, writer, readers, next_reader: AtomicUsize::new(0), database })
+        let (forecast, next_reader) = (Forecast::default(), AtomicUsize::new(0));
+        Ok(Self { file, clock, writer, alone, forecast, readers, next_reader, database })
     }
 
     /// Deletes now what a purge may delete, and says how many records that were.
@@ -137,7 +145,7 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     /// # Cancel safety
-    /// The keys are taken or not taken, all of them; dropping the future does not stop it.
+    /// The keys are taken or not taken, all of them; dropping the future does not stop what was begun.
     fn acquire<'a>(
         &'a self,
         requests: &'a [LeaseRequest],
@@ -146,7 +154,17 @@ impl Store for SqliteStore {
             if requests.is_empty() {
                 return Ok(Acquired::Leases(Vec::new()));
             }
-            match self.look(requests).await? {
+            let present = self.alone.enter();
+            if let [request] = requests
+                && !self.forecast.finds()
+                && let Some(lease) = present.claim(request).await
+            {
+                self.writer.count_one();
+                return Ok(Acquired::Leases(vec![lease]));
+            }
+            let occupant = self.look(requests).await?;
+            self.forecast.found(occupant.is_some());
+            match occupant {
                 Some(occupant) => Ok(Acquired::Occupied(occupant)),
                 None => self.writer.acquire(requests.to_vec()).await,
             }
@@ -163,6 +181,16 @@ impl Store for SqliteStore {
             if updates.is_empty() {
                 return Ok(Vec::new());
             }
+            let present = self.alone.enter();
+            if let [update] = updates {
+                let mut begun = Unfinished { writer: &self.writer, update: Some(update) };
+                let applied = present.update(update).await;
+                begun.update = None;
+                if applied {
+                    self.writer.count_one();
+                    return Ok(vec![Updated::Applied]);
+                }
+            }
             self.writer.update(updates.to_vec()).await
         })
     }
@@ -173,6 +201,20 @@ impl Store for SqliteStore {
 
     fn spare_tokens(&self) -> u64 {
         SPARE_TOKENS
+    }
+}
+
+/// An update that nobody may be waiting for any more. By law *repeatable* it can be sent again.
+struct Unfinished<'store> {
+    writer: &'store Writer,
+    update: Option<&'store (Lease, Update)>,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if let Some(update) = self.update {
+            self.writer.see_to(vec![update.clone()]);
+        }
     }
 }
 

@@ -3,8 +3,6 @@
 //! A message to a connection goes to a thread and back, which costs more than what the statement
 //! does.
 
-use std::time::Duration;
-
 use futures_util::StreamExt as _;
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
@@ -17,7 +15,7 @@ use super::super::joins::{DatabaseId, Purpose};
 use super::super::rules::{self, STRIDE};
 use super::error::Failure;
 use crate::store::record::{ABANDONED, Record, TOMBSTONE, millis};
-use crate::store::{Lease, LeaseRequest, StoredOutcome, Token, Update};
+use crate::store::{Lease, LeaseRequest, StoredOutcome, Update};
 
 /// Whether the record can be understood. One that cannot is for whoever reads it to complain about.
 macro_rules! sound {

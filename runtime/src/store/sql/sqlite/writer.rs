@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::rules;
 use super::super::schedule::Schedule;
+use super::alone::Alone;
 use super::connection::{File, Role};
 use super::error::Failure;
 use super::{acquire, many, one, purge, update};
@@ -24,6 +26,7 @@ const BATCH: usize = 64;
 #[derive(Debug)]
 pub(super) struct Writer {
     jobs: mpsc::UnboundedSender<Job>,
+    schedule: Arc<Mutex<Schedule>>,
 }
 
 /// An operation that writes, and where its answer goes.
@@ -31,6 +34,8 @@ pub(super) struct Writer {
 enum Job {
     Acquire(Vec<LeaseRequest>, Reply<Acquired>),
     Update(Vec<(Lease, Update)>, Reply<Vec<Updated>>),
+    /// A purge is due.
+    Tidy,
     #[cfg(feature = "testing")]
     Purge(Reply<u64>),
 }
@@ -39,7 +44,11 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 impl Writer {
     /// Starts the thread, which makes the file and its tables unless they are there.
-    pub(super) async fn start(file: Arc<File>, clock: Clock) -> Result<Self, StoreError> {
+    pub(super) async fn start(
+        file: Arc<File>,
+        clock: Clock,
+        alone: Arc<Alone>,
+    ) -> Result<Self, StoreError> {
         let failed = |error| {
             StoreError::new(StoreErrorKind::Unavailable, "the writer's thread could not be started")
                 .with_source(error)
@@ -47,12 +56,14 @@ impl Writer {
         let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(failed)?;
         let (jobs, received) = mpsc::unbounded_channel();
         let (started, prepared) = oneshot::channel();
+        let schedule = Arc::new(Mutex::new(Schedule::new()));
+        let shared = Arc::clone(&schedule);
         let work = async move {
             match file.prepare().await {
                 Err(failure) => drop(started.send(Err(failure.at(file.path())))),
                 Ok(connection) => {
                     let connection = Some(connection);
-                    let desk = Desk { file, clock, connection, schedule: Schedule::new() };
+                    let desk = Desk { file, clock, alone, connection, schedule: shared };
                     let _ = started.send(Ok(()));
                     desk.serve(received).await;
                 }
@@ -63,7 +74,7 @@ impl Writer {
             .spawn(move || runtime.block_on(work))
             .map_err(failed)?;
         prepared.await.unwrap_or_else(|_| Err(ended()))?;
-        Ok(Self { jobs })
+        Ok(Self { jobs, schedule })
     }
 
     pub(super) async fn acquire(
@@ -78,6 +89,21 @@ impl Writer {
         updates: Vec<(Lease, Update)>,
     ) -> Result<Vec<Updated>, StoreError> {
         self.send(|reply| Job::Update(updates, reply)).await
+    }
+
+    /// Has updates applied that nobody waits for.
+    pub(super) fn see_to(&self, updates: Vec<(Lease, Update)>) {
+        let (reply, _) = oneshot::channel();
+        let _ = self.jobs.send(Job::Update(updates, reply));
+    }
+
+    /// Somebody else has written.
+    pub(super) fn count_one(&self) {
+        let mut schedule = self.schedule.lock();
+        schedule.count(1);
+        if schedule.due() {
+            let _ = self.jobs.send(Job::Tidy);
+        }
     }
 
     #[cfg(feature = "testing")]
@@ -101,8 +127,9 @@ fn ended() -> StoreError {
 struct Desk {
     file: Arc<File>,
     clock: Clock,
+    alone: Arc<Alone>,
     connection: Option<SqliteConnection>,
-    schedule: Schedule,
+    schedule: Arc<Mutex<Schedule>>,
 }
 
 /// What came of a job.
@@ -117,15 +144,23 @@ impl Desk {
     async fn serve(mut self, mut received: mpsc::UnboundedReceiver<Job>) {
         let mut jobs = Vec::new();
         while received.recv_many(&mut jobs, BATCH).await > 0 {
-            self.run(std::mem::take(&mut jobs)).await;
+            jobs.retain(|job| !matches!(job, Job::Tidy));
+            if !jobs.is_empty() {
+                self.alone.pass();
+                self.run(std::mem::take(&mut jobs)).await;
+            }
             // Whoever comes meanwhile waits for one batch of the purge at most.
-            while self.schedule.due() && self.purge_some().await && received.is_empty() {}
+            while self.is_due() && self.purge_some().await && received.is_empty() {}
         }
+    }
+
+    fn is_due(&self) -> bool {
+        self.schedule.lock().due()
     }
 
     /// Does the jobs in one transaction, and answers them once it is on the disk.
     async fn run(&mut self, jobs: Vec<Job>) {
-        self.schedule.count(jobs.len());
+        self.schedule.lock().count(jobs.len());
         match self.together(&jobs).await {
             Ok(done) => jobs.into_iter().zip(done).for_each(|(job, done)| job.answer(done)),
             // One of them met a record that it cannot understand. That is not the others' fault.
@@ -165,12 +200,12 @@ impl Desk {
         match self.file.settle(&mut self.connection, deleted) {
             Ok(purge::BATCH..) => true,
             Ok(_) => {
-                self.schedule.done();
+                self.schedule.lock().done();
                 false
             }
             Err(error) => {
                 tracing::debug!(%error, "old records were not deleted; the next purge tries again");
-                self.schedule.done();
+                self.schedule.lock().done();
                 false
             }
         }
@@ -216,6 +251,7 @@ impl Job {
         match self {
             Self::Acquire(_, reply) => drop(reply.send(Err(error))),
             Self::Update(_, reply) => drop(reply.send(Err(error))),
+            Self::Tidy => {}
             #[cfg(feature = "testing")]
             Self::Purge(reply) => drop(reply.send(Err(error))),
         }
@@ -256,6 +292,7 @@ async fn transact(
             (None, Job::Update(updates, _)) => {
                 Done::Updated(update::apply(&mut transaction, updates, now).await?)
             }
+            (None, Job::Tidy) => Done::Updated(Vec::new()),
             #[cfg(feature = "testing")]
             (None, Job::Purge(_)) => Done::Purged(purge::all(&mut transaction, now).await?),
         });
