@@ -41,8 +41,9 @@ use crate::store::{
 /// expiry, purge, and a clock that steps back.
 ///
 /// The store belongs to no runtime: it can be opened in one, used in another, and dropped without
-/// any. It writes on a thread of its own, which closes the file when the store is dropped and what
-/// was begun is done. Writes that wait at the same time go to the disk together.
+/// any. Writes that wait at the same time go to the disk together, from a thread of their own, which
+/// closes the file when the store is dropped and what was begun is done; a write that is alone goes
+/// there by itself. An outcome that replays for a day stays in the file for up to an hour longer.
 pub struct SqliteStore {
     file: Arc<File>,
     clock: Clock,
