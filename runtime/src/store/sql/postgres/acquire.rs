@@ -9,7 +9,7 @@ use super::super::failure::Failure;
 use super::super::name;
 use super::super::rules::{self, Instant};
 use super::Postgres;
-use super::row::{columns, decode};
+use super::row::{self, columns, decode};
 use crate::store::record::{ABANDONED, Record, millis};
 use crate::store::{Acquired, Lease, LeaseRequest, Occupant, OnInterrupted};
 
@@ -21,11 +21,11 @@ const LOOK: &str = concat!(
      left join oncely_records r on r.key = ask.key order by ask.place"
 );
 
-/// [`LOOK`] for one key, which needs no plan for many.
+/// [`LOOK`] for one key, which gives no row if there is no record.
 const LOOK_AT_ONE: &str = concat!(
-    "select (extract(epoch from clock_timestamp()) * 1000000)::int8 / 1000 + $2, ",
+    "select clock_timestamp(), ",
     columns!("r"),
-    " from (select) as one left join oncely_records r on r.key = $1"
+    " from oncely_records r where r.key = $1"
 );
 
 /// Writes a record in progress for each key of the calls whose keys are all new or given back, in
@@ -136,10 +136,11 @@ impl Postgres {
             let row = sqlx::query(LOOK_AT_ONE)
                 .persistent(self.persistent)
                 .bind(name::column(&request.key))
-                .bind(self.offset())
-                .fetch_one(connection)
+                .fetch_optional(connection)
                 .await?;
-            return Ok(vec![occupant(calls[0], std::iter::once(&row), 0)?]);
+            let Some(row) = row else { return Ok(vec![None]) };
+            let (now, record) = (row::millis(&row, 0)? + self.offset(), decode(&row, 1)?);
+            return Ok(vec![rules::occupant(record.as_ref(), request, now)]);
         }
         let keys: Vec<_> = calls.iter().copied().flatten().map(|r| name::column(&r.key)).collect();
         let rows = sqlx::query(LOOK)

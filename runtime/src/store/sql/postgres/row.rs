@@ -16,11 +16,11 @@ macro_rules! columns {
             $table,
             ".attempt_id, ",
             $table,
-            ".state::int8, ",
+            ".state, ",
             $table,
             ".attempt, ",
             $table,
-            ".on_interrupted::int8, ",
+            ".on_interrupted, ",
             $table,
             ".fingerprint, ",
             $table,
@@ -28,7 +28,7 @@ macro_rules! columns {
             $table,
             ".completed_at, ",
             $table,
-            ".outcome_code::int8, ",
+            ".outcome_code, ",
             $table,
             ".outcome"
         )
@@ -98,19 +98,31 @@ pub(super) fn record(whole: &Whole) -> Result<Record, Failure> {
     columns.record().map_err(Failure::Corrupt)
 }
 
+/// The milliseconds of a time that the server sent as its own type: that spares it five functions.
+pub(super) fn millis(row: &PgRow, column: usize) -> Result<i64, Failure> {
+    /// From 1970 to 2000, in microseconds: the server counts from there.
+    const EPOCH: i64 = 946_684_800_000_000;
+    let value = row.try_get_raw(column)?;
+    let bytes = value.as_bytes().map_err(sqlx::Error::Decode)?;
+    let micros: [u8; 8] = bytes
+        .try_into()
+        .map_err(|_| Failure::Corrupt("the server's time cannot be understood".to_owned()))?;
+    Ok((i64::from_be_bytes(micros) + EPOCH).div_euclid(1000))
+}
+
 /// The record in a row, from its column `first` on; none if it has none.
 pub(super) fn decode(row: &PgRow, first: usize) -> Result<Option<Record>, Failure> {
     let Some(token) = row.try_get(first)? else { return Ok(None) };
     let columns = Columns {
         token,
         attempt_id: row.try_get(first + 1)?,
-        state: row.try_get(first + 2)?,
+        state: row.try_get::<i16, _>(first + 2)?.into(),
         attempt: row.try_get(first + 3)?,
-        on_interrupted: row.try_get(first + 4)?,
+        on_interrupted: row.try_get::<i16, _>(first + 4)?.into(),
         fingerprint: row.try_get(first + 5)?,
         expires_at: row.try_get(first + 6)?,
         completed_at: row.try_get(first + 7)?,
-        outcome_code: row.try_get(first + 8)?,
+        outcome_code: row.try_get::<Option<i16>, _>(first + 8)?.map(i64::from),
         outcome: row.try_get(first + 9)?,
     };
     columns.record().map(Some).map_err(Failure::Corrupt)
