@@ -82,6 +82,40 @@ async fn a_record_that_is_due_before_its_time_is_not_purged() {
 }
 
 #[tokio::test]
+async fn a_lock_that_was_given_back_is_purged_after_a_while_and_not_before() {
+    let fixture = PostgresFixture::new().await;
+    let pool = PgPool::connect(fixture.url()).await.unwrap();
+    let store = fixture.open().await;
+    for due in ["0", "9000000000000"] {
+        let lease = take(&store, "key").await;
+        let due = format!("update oncely_records set purge_at = {due}");
+        sqlx::raw_sql(AssertSqlSafe(due)).execute(&pool).await.unwrap();
+        store.update(&[(lease, Update::Release)]).await.unwrap();
+        assert_eq!(store.purge().await.unwrap(), 0);
+        fixture.clock().step_forward(secs(59));
+        assert_eq!(store.purge().await.unwrap(), 0);
+        fixture.clock().step_forward(secs(11 * 60));
+        assert_eq!(store.purge().await.unwrap(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_lock_is_taken_again_and_again_between_new_ones() {
+    let fixture = PostgresFixture::new().await;
+    let store = fixture.open().await;
+    let mut last = 0;
+    for round in 0..40 {
+        let lease = take(&store, "key").await;
+        assert!(lease.token.value() > last, "round {round}");
+        last = lease.token.value();
+        store.update(&[(lease, Update::Release)]).await.unwrap();
+        if round % 7 == 0 {
+            take(&store, &format!("new {round}")).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_a_transaction_takes_over_is_purged_with_its_outcome() {
     let fixture = PostgresFixture::new().await;
     let pool = PgPool::connect(fixture.url()).await.unwrap();

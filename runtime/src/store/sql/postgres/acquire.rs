@@ -3,14 +3,14 @@
 use sqlx::postgres::PgRow;
 use sqlx::{Connection as _, PgConnection, Row as _};
 
-use super::super::columns::{code, on_interrupted_code};
+use super::super::columns::{self, code, on_interrupted_code};
 use super::super::dialect::{Claimed, Patience, Weight};
 use super::super::failure::Failure;
 use super::super::name;
 use super::super::rules::{self, Instant};
 use super::Postgres;
 use super::row::{self, columns, decode};
-use crate::store::record::{ABANDONED, Record, millis};
+use crate::store::record::{ABANDONED, Record, TOMBSTONE, millis};
 use crate::store::{Acquired, Lease, LeaseRequest, Occupant, OnInterrupted};
 
 /// One row for each key, with the record that is there.
@@ -22,11 +22,8 @@ const LOOK: &str = concat!(
 );
 
 /// [`LOOK`] for one key, which gives no row if there is no record.
-const LOOK_AT_ONE: &str = concat!(
-    "select clock_timestamp(), ",
-    columns!("r"),
-    " from oncely_records r where r.key = $1"
-);
+const LOOK_AT_ONE: &str =
+    concat!("select clock_timestamp(), ", columns!("r"), " from oncely_records r where r.key = $1");
 
 /// Writes a record in progress for each key of the calls whose keys are all new or given back, in
 /// the order of the keys, so that two who claim do not wait for each other. Reads the records of
@@ -75,34 +72,6 @@ const CLAIM: &str = concat!(
     columns!("seen"),
     " from sorted cross join clock left join seen on seen.place = sorted.place \
       order by sorted.place"
-);
-
-/// [`CLAIM`] for one key, which does not read what it has written.
-const CLAIM_ONE: &str = concat!(
-    "with clock as materialized ( \
-         select (extract(epoch from clock_timestamp()) * 1000000)::int8 + $7 * 1000 as micros, \
-             (select token from oncely_floor) as floor, \
-             case when $8::text is not null then set_config('lock_timeout', $8, true) end, \
-             case when $9 then set_config('synchronous_commit', 'off', true) end \
-     ), taken as ( \
-         insert into oncely_records as r (key, token, attempt_id, state, attempt, on_interrupted, \
-             fingerprint, expires_at, purge_at) \
-         select $1, greatest(micros, floor + 32), $2, 0, 1, $5, $4, micros / 1000 + $3, \
-             micros / 1000 + $6 \
-         from clock \
-         where not exists (select from oncely_records where key = $1 and state <> 3) \
-         on conflict (key) do update set token = greatest(excluded.token, r.token + 32), \
-             attempt_id = excluded.attempt_id, state = 0, attempt = 1, \
-             on_interrupted = excluded.on_interrupted, fingerprint = excluded.fingerprint, \
-             expires_at = excluded.expires_at, purge_at = excluded.purge_at, \
-             completed_at = null, outcome_code = null, outcome = null, waited_for = false \
-         where r.state = 3 \
-         returning r.token \
-     ) \
-     select 0::int8, taken.token, clock.micros / 1000, ",
-    columns!("seen"),
-    " from clock left join taken on true left join oncely_records seen \
-      on seen.key = case when taken.token is null then $1 end"
 );
 
 /// The records of all keys, which nobody else writes until the end of the transaction.
@@ -160,20 +129,7 @@ impl Postgres {
         weight: Weight,
     ) -> Result<Vec<Claimed>, Failure> {
         if let [[request]] = calls {
-            let row = sqlx::query(CLAIM_ONE)
-                .persistent(self.persistent)
-                .bind(name::column(&request.key))
-                .bind(request.attempt_id.as_bytes().as_slice())
-                .bind(rules::length(request.lease))
-                .bind(request.fingerprint.map(|fingerprint| fingerprint.to_bytes().to_vec()))
-                .bind(on_interrupted_code(request.on_interrupted) as i16)
-                .bind(keep(request))
-                .bind(self.offset())
-                .bind(self.patience(Patience::Short))
-                .bind(weight == Weight::Light)
-                .fetch_one(connection)
-                .await?;
-            return Ok(vec![claimed(calls[0], std::iter::once(&row))?]);
+            return Ok(vec![self.claim_one(connection, request, weight).await?]);
         }
         let requests: Vec<_> = calls.iter().copied().flatten().collect();
         let numbers = calls.iter().enumerate();
@@ -283,17 +239,18 @@ impl Postgres {
     }
 }
 
-/// How long after now the record of a request that is never heard of again is deleted.
-fn keep(request: &LeaseRequest) -> Option<i64> {
+/// How long after now a purge looks at the record of a request that is never heard of again. That
+/// of a lock comes before its time, so that giving it back does not move it in the index.
+pub(super) fn keep(request: &LeaseRequest) -> Option<i64> {
+    let kept = if request.key.is_lock() { TOMBSTONE } else { ABANDONED };
     match request.on_interrupted {
-        OnInterrupted::Rerun => {
-            Some(rules::length(request.lease).saturating_add(millis(ABANDONED)))
-        }
+        OnInterrupted::Rerun => Some(rules::length(request.lease).saturating_add(millis(kept))),
         OnInterrupted::Hold => None,
     }
 }
 
-fn claimed<'row>(
+/// What came of the claim of one call.
+pub(super) fn claimed<'row>(
     requests: &[LeaseRequest],
     rows: impl Iterator<Item = &'row PgRow>,
 ) -> Result<Claimed, Failure> {
@@ -301,7 +258,7 @@ fn claimed<'row>(
     let mut leases = Vec::with_capacity(requests.len());
     for (request, row) in requests.iter().zip(&rows) {
         if let Some(token) = row.try_get(1)? {
-            let token = super::super::columns::token(token).map_err(Failure::Corrupt)?;
+            let token = columns::token(token).map_err(Failure::Corrupt)?;
             leases.push(Lease::new(request.key.clone(), token, 1));
         }
     }

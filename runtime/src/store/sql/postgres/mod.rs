@@ -33,6 +33,7 @@ mod connection;
 mod error;
 mod joins;
 mod listen;
+mod one;
 mod row;
 mod schema;
 mod update;
@@ -40,6 +41,7 @@ mod update;
 use std::fmt;
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU8;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, PgConnection, PgPool};
@@ -57,7 +59,7 @@ use super::joins::DatabaseId;
 use super::seats::{Seats, on_a_seat};
 #[cfg(feature = "testing")]
 use crate::store::clock::Clock;
-use crate::store::record::{ABANDONED, SPARE_TOKENS, millis};
+use crate::store::record::{ABANDONED, SPARE_TOKENS, TOMBSTONE, millis};
 use crate::store::{
     Acquired, BoxFuture, Key, Lease, LeaseRequest, Occupant, RecordState, Store, StoreError,
     Update, Updated,
@@ -89,6 +91,8 @@ pub(super) struct Postgres {
     persistent: bool,
     /// Whether connections were [greeted](connection::greet).
     greeted: bool,
+    /// For how many locks to expect that they were given back before.
+    given_back: AtomicU8,
     #[cfg(feature = "testing")]
     clock: Clock,
 }
@@ -300,16 +304,16 @@ impl Dialect for Postgres {
         .await
     }
 
-    /// Skips what others write or purge, so that any number of instances may purge at once. When a call
-    /// in a transaction claims its key it cannot know when its body ends: so a record may be due before
-    /// its time.
+    /// Skips what others write or purge, so that any number of instances may purge at once. A claim
+    /// cannot know when its body ends: so a record may be due before its time, and is passed over.
     async fn purge(&self, connection: &mut PgConnection) -> Result<u64, Failure> {
         const PURGE: &str = "with clock as materialized ( \
                  select (extract(epoch from clock_timestamp()) * 1000000)::int8 / 1000 + $1 as now \
              ), old as ( \
                  select key from oncely_records \
                  where purge_at <= (select now from clock) \
-                     and expires_at + case state when 0 then $3 else 0 end <= (select now from clock) \
+                     and expires_at + case state when 0 then $3 when 3 then $4 else 0 end \
+                         <= (select now from clock) \
                  order by purge_at limit $2 for update skip locked \
              ), gone as ( \
                  delete from oncely_records r using old where r.key = old.key returning r.token \
@@ -323,6 +327,7 @@ impl Dialect for Postgres {
                 .bind(self.offset())
                 .bind(Self::PURGED_AT_ONCE as i64)
                 .bind(millis(ABANDONED))
+                .bind(millis(TOMBSTONE))
                 .fetch_one(connection)
                 .await?;
             Ok(purged.unsigned_abs())

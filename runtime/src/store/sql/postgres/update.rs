@@ -9,14 +9,14 @@ use super::super::failure::Failure;
 use super::super::name;
 use super::super::wanted::Wanted;
 use super::Postgres;
-use crate::store::record::Effect;
+use crate::store::record::{Effect, TOMBSTONE, millis};
 use crate::store::{Lease, StoredOutcome, Update, Updated};
 
 /// Changes the rows that are in progress under their token, in the order of their keys. Of the others
 /// it reads what they were.
 ///
-/// When the outcome is to be kept about as long as the claim said, the index of what is to be purged
-/// stays as it is, and with it the other one: half the work of a completion.
+/// When the record is to be kept about as long as the claim said, the index of what is to be purged
+/// stays as it is, and with it the other one: half the work of a completion or a release.
 ///
 /// Who waits is told by a message, and only if somebody waits: every message takes a lock of the
 /// whole server.
@@ -34,7 +34,8 @@ const UPDATE: &str = "with ask as materialized ( \
              completed_at = case ask.state when 1 then now end, \
              outcome_code = ask.outcome_code, outcome = ask.outcome, \
              purge_at = case \
-                 when ask.state = 1 and r.purge_at - (now + ask.length) between 0 and 600000 \
+                 when ask.state in (1, 3) \
+                     and r.purge_at - (now + ask.length + ask.keep) between 0 and 600000 \
                  then r.purge_at \
                  when r.on_interrupted = 0 or ask.state in (1, 3) then now + ask.length + ask.keep \
              end \
@@ -64,6 +65,22 @@ const UPDATE_ONE: &str = "with clock as materialized ( \
      returning case when r.waited_for and $3 <> 0 \
          then pg_notify('oncely', encode(r.key, 'hex')) end is null";
 
+/// Gives one lock back. A purge that comes too early passes the record over, one that comes too late
+/// is bounded: so `purge_at` is mostly left as it is.
+const GIVE_BACK: &str = "update oncely_records r set state = 3, \
+         expires_at = (extract(epoch from statement_timestamp()) * 1000000)::int8 / 1000 + $3, \
+         purge_at = least(r.purge_at, \
+             (extract(epoch from statement_timestamp()) * 1000000)::int8 / 1000 + $4) \
+     where r.key = $1 and r.token = $2 and r.state = 0 \
+         and case when $5::text is not null \
+             then set_config('lock_timeout', $5, true) is not null else true end \
+         and case when $6 \
+             then set_config('synchronous_commit', 'off', true) is not null else true end \
+     returning case when r.waited_for then pg_notify('oncely', encode(r.key, 'hex')) end is null";
+
+/// How much longer than it must the record of a lock that was given back is kept at most, in ms.
+const SLACK: i64 = 600_000;
+
 impl Postgres {
     /// Whether one record was changed.
     async fn apply_one(
@@ -73,6 +90,19 @@ impl Postgres {
         weight: Weight,
         patience: Patience,
     ) -> Result<bool, Failure> {
+        if matches!(update, Update::Release) && lease.key.is_lock() {
+            let row = sqlx::query(GIVE_BACK)
+                .persistent(self.persistent)
+                .bind(name::column(&lease.key))
+                .bind(columns::column(lease.token))
+                .bind(self.offset())
+                .bind(self.offset() + millis(TOMBSTONE) + SLACK)
+                .bind(self.patience(patience))
+                .bind(weight == Weight::Light)
+                .fetch_optional(connection)
+                .await?;
+            return Ok(row.is_some());
+        }
         let wanted = Wanted::of(update);
         let row = sqlx::query(UPDATE_ONE)
             .persistent(self.persistent)
