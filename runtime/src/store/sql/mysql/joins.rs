@@ -80,8 +80,8 @@ async fn claim(
     Ok(Claim::Granted(taken.lease(&request.key)))
 }
 
-/// The time, the floor and the database, which no statement that writes may read: it would lock them
-/// until the end of the caller's transaction.
+/// The time, the floor and the database. What a setting reads is locked like what is written from, until
+/// the end of the caller's transaction: see [`called`].
 fn ask(text: &mut Text) {
     text.add("set @oncely_now = ").add(micros!()).add("0, ").add(FLOOR);
     text.add(", @oncely_identity = (select value from oncely_meta where name = 'identity'); ");

@@ -46,7 +46,7 @@ const UPDATE: &str = concat!(
     "update json_table(?, '$[*]' columns (\
          k varchar(1400) character set ascii path '$[0]', t bigint path '$[1]', \
          s tinyint path '$[2]', c smallint path '$[3]', \
-         o mediumtext character set ascii path '$[4]', l bigint path '$[5]', \
+         o longtext character set ascii path '$[4]', l bigint path '$[5]', \
          g bigint path '$[6]')) j \
      straight_join oncely_records r on r.`key` = unhex(j.k) set r.completed_at = if(j.s = 1, ",
     clock!(),
