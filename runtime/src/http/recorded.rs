@@ -23,11 +23,19 @@ pub struct Recorded {
     pub(super) body: Bytes,
 }
 
+/// How many headers a replay gets besides: two that say that it is one and for how long, and the length
+/// of its body.
+const ADDED: usize = 3;
+
 #[derive(Deserialize)]
-struct Head {
+struct Head<'a> {
     status: u16,
-    headers: Vec<(String, String)>,
+    #[serde(borrow)]
+    headers: Vec<Header<'a>>,
 }
+
+#[derive(Deserialize)]
+struct Header<'a>(#[serde(borrow)] Cow<'a, str>, #[serde(borrow)] Cow<'a, str>);
 
 /// The same, of a response that is at hand.
 #[derive(Serialize)]
@@ -72,11 +80,11 @@ impl Recorded {
             Some(end) => (&stored[..end], &stored[end + 1..]),
             None => (stored, &[][..]),
         };
-        let head: Head = serde_json::from_slice(head)?;
+        let head: Head<'_> = serde_json::from_slice(head)?;
         let status = StatusCode::from_u16(head.status).map_err(unstorable)?;
-        let mut headers = HeaderMap::with_capacity(head.headers.len() + 2);
-        for (name, value) in head.headers {
-            let name = HeaderName::try_from(name).map_err(unstorable)?;
+        let mut headers = HeaderMap::with_capacity(head.headers.len() + ADDED);
+        for Header(name, value) in head.headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(unstorable)?;
             headers.append(name, value_of(&value)?);
         }
         Ok(Self { status, headers, body: Bytes::copy_from_slice(body) })
@@ -90,6 +98,9 @@ fn text(value: &HeaderValue) -> Cow<'_, str> {
 }
 
 fn value_of(text: &str) -> Result<HeaderValue, serde_json::Error> {
+    if text.is_ascii() {
+        return HeaderValue::from_str(text).map_err(unstorable);
+    }
     let bytes: Result<Vec<u8>, _> = text.chars().map(u8::try_from).collect();
     HeaderValue::from_bytes(&bytes.map_err(unstorable)?).map_err(unstorable)
 }
