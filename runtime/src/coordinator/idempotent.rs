@@ -134,8 +134,9 @@ impl Idempotent {
         }
         let (coordinator, plan) = self.into_plan()?;
         let (leases, cache) = (&coordinator.0.leases, coordinator.0.cache.as_ref());
-        // Only a body has to come to its end.
-        let free = match idempotency::claim(leases, cache, &plan, &outcomes).await? {
+        // Only a body has to come to its end. Boxed, so that neither of the two makes the whole large.
+        let claim = Box::pin(idempotency::claim(leases, cache, &plan, &outcomes));
+        let free = match claim.await? {
             Claimed::Replayed(outcome) => return Ok(outcome),
             Claimed::Free(free) => free,
         };

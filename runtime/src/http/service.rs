@@ -64,7 +64,8 @@ where
         // The clone has not been asked whether it is ready; the one that has been goes along.
         let next = self.inner.clone();
         let inner = mem::replace(&mut self.inner, next);
-        Box::pin(answer(Arc::clone(&self.settings), inner, request))
+        let (parts, body) = request.into_parts();
+        Box::pin(answer(Arc::clone(&self.settings), inner, parts, body))
     }
 }
 
@@ -79,7 +80,8 @@ enum Unstored<R, E> {
 async fn answer<S, B, R>(
     settings: Arc<Settings>,
     mut inner: S,
-    request: Request<B>,
+    parts: Parts,
+    body: B,
 ) -> Result<Response<R>, S::Error>
 where
     S: Service<Request<B>, Response = Response<R>> + Send + 'static,
@@ -90,7 +92,6 @@ where
     R::Data: Send,
     R::Error: Send,
 {
-    let (parts, body) = request.into_parts();
     let key = match IdempotencyKey::from_headers(&parts.headers) {
         Ok(Some(key)) => key,
         Ok(None) if settings.required => return Ok(refused(&KeyRejection::Missing)),
@@ -127,7 +128,7 @@ where
         .in_current_span(),
     );
     let outcome = match is_detached {
-        true => call.attempt_detached(outcomes, |_| work).await,
+        true => Box::pin(call.attempt_detached(outcomes, |_| work)).await,
         false => Box::pin(call.attempt(&outcomes, |_| work)).await,
     };
     match outcome {

@@ -55,7 +55,8 @@ where
 {
     match claim(leases, cache, plan, outcomes).await? {
         Claimed::Replayed(outcome) => Ok(outcome),
-        Claimed::Free(free) => free.take(cache, plan, outcomes, body).await,
+        Claimed::Free(Free::Held(held)) => execute(held, cache, plan, outcomes, body).await,
+        Claimed::Free(Free::Unprotected(error)) => unprotected(plan, &error, body).await,
     }
 }
 
@@ -131,7 +132,7 @@ pub(crate) async fn claim<T, E>(
 }
 
 impl Free {
-    /// Runs the body whose turn it is.
+    /// Runs the body whose turn it is, in a box: whoever holds this apart from its claim moves it.
     pub(crate) async fn take<T, E, F>(
         self,
         cache: Option<&Cache>,
@@ -143,8 +144,8 @@ impl Free {
         F: Future<Output = Result<T, E>>,
     {
         match self {
-            Self::Held(held) => execute(held, cache, plan, outcomes, body).await,
-            Self::Unprotected(error) => unprotected(plan, &error, body).await,
+            Self::Held(held) => Box::pin(execute(held, cache, plan, outcomes, body)).await,
+            Self::Unprotected(error) => Box::pin(unprotected(plan, &error, body)).await,
         }
     }
 }

@@ -58,26 +58,26 @@ impl Background {
 }
 
 /// A future that, dropped half-way, goes on in the background.
-pub(super) struct Completing<'leases, T: Send + 'static> {
-    leases: &'leases Arc<Leases>,
+pub(super) struct Completing<T: Send + 'static> {
+    leases: Arc<Leases>,
     work: Option<BoxFuture<'static, T>>,
     /// Counts as a task already while its caller is there.
     _counted: Option<TaskTrackerToken>,
 }
 
-impl<'leases, T: Send + 'static> Completing<'leases, T> {
-    pub(super) fn new(leases: &'leases Arc<Leases>, work: BoxFuture<'static, T>) -> Self {
-        Self { leases, work: Some(work), _counted: None }
+impl<T: Send + 'static> Completing<T> {
+    pub(super) fn new(leases: &Arc<Leases>, work: BoxFuture<'static, T>) -> Self {
+        Self { leases: Arc::clone(leases), work: Some(work), _counted: None }
     }
 
     /// The same, for work that a shutdown waits for whoever waits for it.
-    pub(super) fn counted(leases: &'leases Arc<Leases>, work: BoxFuture<'static, T>) -> Self {
+    pub(super) fn counted(leases: &Arc<Leases>, work: BoxFuture<'static, T>) -> Self {
         let counted = Some(leases.background.token());
-        Self { leases, work: Some(work), _counted: counted }
+        Self { leases: Arc::clone(leases), work: Some(work), _counted: counted }
     }
 }
 
-impl<T: Send + 'static> Future for Completing<'_, T> {
+impl<T: Send + 'static> Future for Completing<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
@@ -91,7 +91,7 @@ impl<T: Send + 'static> Future for Completing<'_, T> {
     }
 }
 
-impl<T: Send + 'static> Drop for Completing<'_, T> {
+impl<T: Send + 'static> Drop for Completing<T> {
     fn drop(&mut self) {
         if let Some(work) = self.work.take() {
             self.leases.background.spawn(async move { drop(work.await) });
@@ -99,7 +99,7 @@ impl<T: Send + 'static> Drop for Completing<'_, T> {
     }
 }
 
-impl<T: Send + 'static> fmt::Debug for Completing<'_, T> {
+impl<T: Send + 'static> fmt::Debug for Completing<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Completing").finish_non_exhaustive()
     }

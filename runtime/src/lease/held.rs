@@ -162,10 +162,10 @@ impl Held {
     }
 
     /// Tells the store what becomes of the first key; the others are released.
-    async fn settle(self, first: Update, fingerprint: Option<Fingerprint>) -> Settled {
+    fn settle(self, first: Update, fingerprint: Option<Fingerprint>) -> Completing<Settled> {
         self.group.end();
         let leases = Arc::clone(&self.leases);
-        Completing::new(&leases, Box::pin(self.settle_patiently(first, fingerprint))).await
+        Completing::new(&leases, Box::pin(self.settle_patiently(first, fingerprint)))
     }
 
     /// Tries for the length of one lease after the first failure, which is renewed meanwhile, or until the store says that

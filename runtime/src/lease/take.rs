@@ -90,7 +90,11 @@ impl Leases {
         let _asking = self.background.token();
         self.check_open()?;
         self.heartbeat.keep(&runtime);
-        let request = Arc::clone(self).request(claims.clone(), sent);
+        let (leases, claims) = (Arc::clone(self), claims.clone());
+        let request = async move {
+            let answer = leases.ask(&claims, sent).await;
+            leases.insist(&claims, sent, answer).await
+        };
         self.answer_of(Box::pin(request)).await
     }
 
@@ -166,11 +170,6 @@ impl Leases {
         Ok(())
     }
 
-    async fn request(self: Arc<Self>, claims: Claims, sent: Instant) -> Result<Taken, StoreError> {
-        let answer = self.ask(&claims, sent).await;
-        self.insist(claims, sent, answer).await
-    }
-
     async fn request_asked(
         self: Arc<Self>,
         claims: Claims,
@@ -179,27 +178,23 @@ impl Leases {
         let Asked { since, answer } = asked;
         let answer = self.answer(&claims, answer).await;
         let answer = answer.and_then(|acquired| self.taken(&claims, since, acquired));
-        self.insist(claims, since, answer).await
+        self.insist(&claims, since, answer).await
     }
 
     /// Asks again for what was `sent` for the first time then, if the store did not answer.
     async fn insist(
-        self: Arc<Self>,
-        claims: Claims,
+        self: &Arc<Self>,
+        claims: &Claims,
         sent: Instant,
-        answer: Result<Taken, StoreError>,
+        mut answer: Result<Taken, StoreError>,
     ) -> Result<Taken, StoreError> {
-        let answer = match answer {
-            // Perhaps only the reply was lost; by law *repeatable* asking again is safe.
-            Err(error) if error.kind() == StoreErrorKind::Unavailable => {
-                self.ask(&claims, sent).await
-            }
-            answer => answer,
-        };
-        if let Err(error) = &answer
-            && error.kind() == StoreErrorKind::Unavailable
-        {
-            self.doubts.add(&self, claims);
+        if is_unheard(&answer) {
+            // Perhaps only the reply was lost; by law *repeatable* asking again is safe. Seldom, and
+            // large.
+            answer = Box::pin(self.ask(claims, sent)).await;
+        }
+        if is_unheard(&answer) {
+            self.doubts.add(self, claims.clone());
         }
         answer
     }
@@ -319,6 +314,11 @@ impl Leases {
         unreleased.extend(unheard.iter().flat_map(|g| g.leases()).map(|lease| lease.key.clone()));
         (keys(&updates), unreleased)
     }
+}
+
+/// Whether nobody knows what became of a request.
+fn is_unheard(answer: &Result<Taken, StoreError>) -> bool {
+    answer.as_ref().is_err_and(|error| error.kind() == StoreErrorKind::Unavailable)
 }
 
 fn another_question() -> StoreError {

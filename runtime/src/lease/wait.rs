@@ -78,7 +78,9 @@ impl<'a> Waiting<'a> {
             Entrance::Lead(lead) => self.lead = Some(lead),
             Entrance::Behind(place) => {
                 self.begins = false;
-                return self.stand(place, self.since + wait).await.unwrap_or(Turn::Ask);
+                // Seldom, as every wait is, and large.
+                let turn = Box::pin(self.stand(place, self.since + wait)).await;
+                return turn.unwrap_or(Turn::Ask);
             }
             Entrance::Alone => {}
         }
@@ -130,7 +132,7 @@ impl<'a> Waiting<'a> {
             return None;
         }
         if self.lead.as_ref().is_some_and(|lead| *lead.key() == occupant.key) {
-            return self.look_out(occupant, deadline).await;
+            return Box::pin(self.look_out(occupant, deadline)).await;
         }
         // Whoever leads one line and waits in another could wait for itself.
         (self.lead, self.hint, self.looks) = (None, None, 0);
@@ -138,10 +140,10 @@ impl<'a> Waiting<'a> {
         let Some(claim) = self.claims.iter().find(wanted) else { return Some(Turn::Ask) };
         match self.leases.lines.join(self.claims, claim) {
             Entrance::Lead(lead) => self.lead = Some(lead),
-            Entrance::Behind(place) => return self.stand(place, deadline).await,
+            Entrance::Behind(place) => return Box::pin(self.stand(place, deadline)).await,
             Entrance::Alone => return Some(Turn::Ask),
         }
-        self.look_out(occupant, deadline).await
+        Box::pin(self.look_out(occupant, deadline)).await
     }
 
     /// Behind the lead: until the line moves, or the lead is stuck.
