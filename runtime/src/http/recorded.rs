@@ -122,9 +122,12 @@ mod tests {
     #[test]
     fn what_is_stored_comes_back_byte_for_byte() {
         let mut recorded = Recorded { status: StatusCode::CREATED, ..Recorded::default() };
-        for (name, value) in
-            [("location", &b"/a b"[..]), ("x-bytes", b"caf\xe9 \x80"), ("x-bytes", b"again")]
-        {
+        for (name, value) in [
+            ("location", &b"/a b"[..]),
+            ("etag", b"\"1\\2\""),
+            ("x-bytes", b"caf\xe9 \x80"),
+            ("x-bytes", b"again"),
+        ] {
             let name = HeaderName::from_static(name);
             recorded.keep(&name, &HeaderValue::from_bytes(value).unwrap(), &[]);
         }

@@ -156,10 +156,8 @@ pub(super) async fn update(
     update: &(Lease, Update),
     now: i64,
 ) -> Result<bool, Failure> {
-    if completes_in_place(connection, COMPLETE, update, now).await? {
-        return Ok(true);
-    }
-    Ok(rows(connection, bind_update(query(UPDATE, 9), update, now)).await? == 1)
+    Ok(completes_in_place(connection, COMPLETE, update, now).await?
+        || changes(connection, update, now).await?)
 }
 
 /// The same, in the caller's transaction, which has the claim.
@@ -168,9 +166,15 @@ pub(super) async fn update_joined(
     update: &(Lease, Update),
     now: i64,
 ) -> Result<bool, Failure> {
-    if completes_in_place(connection, COMPLETE_JOINED, update, now).await? {
-        return Ok(true);
-    }
+    Ok(completes_in_place(connection, COMPLETE_JOINED, update, now).await?
+        || changes(connection, update, now).await?)
+}
+
+async fn changes(
+    connection: &mut SqliteConnection,
+    update: &(Lease, Update),
+    now: i64,
+) -> Result<bool, Failure> {
     Ok(rows(connection, bind_update(query(UPDATE, 9), update, now)).await? == 1)
 }
 
