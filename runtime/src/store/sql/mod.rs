@@ -40,7 +40,7 @@ mod seats;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod tables;
-#[cfg(any(feature = "postgres", feature = "mysql"))]
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod wanted;
 
 pub use self::begins::Begins;

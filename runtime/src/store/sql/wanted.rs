@@ -30,7 +30,7 @@ impl<'update> Wanted<'update> {
     }
 
     /// Whether the record is deleted some day, however its holder vanishes.
-    #[cfg(feature = "mysql")]
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
     pub(super) fn is_over(&self) -> bool {
         self.state == COMPLETED || self.state == FREE
     }

@@ -25,6 +25,19 @@ const LOOK: &str = concat!(
 const LOOK_AT_ONE: &str =
     concat!("select clock_timestamp(), ", columns!("r"), " from oncely_records r where r.key = $1");
 
+/// Takes a record that was given back, and leaves every other one as it is.
+macro_rules! unless_taken {
+    () => {
+        "on conflict (key) do update set token = greatest(excluded.token, r.token + 32), \
+             attempt_id = excluded.attempt_id, state = excluded.state, attempt = 1, \
+             on_interrupted = excluded.on_interrupted, fingerprint = excluded.fingerprint, \
+             expires_at = excluded.expires_at, purge_at = excluded.purge_at, \
+             completed_at = null, outcome_code = null, outcome = null, waited_for = false \
+         where r.state = 3 "
+    };
+}
+pub(super) use unless_taken;
+
 /// Writes a record in progress for each key of the calls whose keys are all new or given back, in
 /// the order of the keys, so that two who claim do not wait for each other. Reads the records of
 /// the others without locking them: who only hears of an outcome writes nothing.
@@ -53,13 +66,9 @@ const CLAIM: &str = concat!(
          from ask cross join clock \
          where not exists (select from seen where seen.call = ask.call and seen.state <> 3) \
          order by ask.key \
-         on conflict (key) do update set token = greatest(excluded.token, r.token + 32), \
-             attempt_id = excluded.attempt_id, state = 0, attempt = 1, \
-             on_interrupted = excluded.on_interrupted, fingerprint = excluded.fingerprint, \
-             expires_at = excluded.expires_at, purge_at = excluded.purge_at, \
-             completed_at = null, outcome_code = null, outcome = null, waited_for = false \
-         where r.state = 3 \
-         returning r.key, r.token \
+         ",
+    unless_taken!(),
+    "returning r.key, r.token \
      ), sorted as ( \
          select ask.place, ask.call, taken.token, \
              count(*) over (partition by ask.call) as asked, \

@@ -8,6 +8,7 @@ use super::super::columns::{self, FREE, IN_PROGRESS, on_interrupted_code};
 use super::super::failure::Failure;
 use super::super::joins::{Claim, DatabaseId, Joins, Purpose, RESTORE, SAVE};
 use super::super::{name, rules};
+use super::acquire::unless_taken;
 use super::row::{self, Whole, whole};
 use super::{POSTGRES, Postgres};
 use crate::store::record::{Record, Standing, State, TOMBSTONE, millis};
@@ -22,7 +23,7 @@ use crate::store::{Acquired, BoxFuture, Lease, LeaseRequest, StoreError, StoredO
 ///
 /// What is asked only of a key that was not granted is one value, and comes last: most are granted.
 macro_rules! claim {
-    ($which:literal) => {
+    ($($which:expr),*) => {
         concat!(
             "with taken as ( \
                  insert into oncely_records as r (key, token, attempt_id, state, attempt, \
@@ -36,7 +37,7 @@ macro_rules! claim {
                      where identity = $9 and pg_try_advisory_xact_lock($1) \
                      offset 0 \
                  ) as clock ",
-            $which,
+            $($which,)*
             " returning r.token \
              ) \
              select token, case when token is null then ( \
@@ -57,13 +58,8 @@ const CLAIM_NEW: &str = claim!("on conflict (key) do nothing");
 
 /// Takes a key whose record was given back, or that has none.
 const CLAIM_FREE: &str = claim!(
-    "where not exists (select from oncely_records where key = $2 and state <> 3) \
-     on conflict (key) do update set token = greatest(excluded.token, r.token + 32), \
-         attempt_id = excluded.attempt_id, state = excluded.state, attempt = 1, \
-         on_interrupted = excluded.on_interrupted, fingerprint = excluded.fingerprint, \
-         expires_at = excluded.expires_at, purge_at = excluded.purge_at, \
-         completed_at = null, outcome_code = null, outcome = null, waited_for = false \
-     where r.state = 3"
+    "where not exists (select from oncely_records where key = $2 and state <> 3) ",
+    unless_taken!()
 );
 
 /// What a claim says of a key that was not granted: the identity of the database, whether no other

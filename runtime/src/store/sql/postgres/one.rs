@@ -9,7 +9,7 @@ use super::super::dialect::{Claimed, Patience, Weight};
 use super::super::failure::Failure;
 use super::super::{name, rules};
 use super::Postgres;
-use super::acquire::{claimed, keep};
+use super::acquire::{claimed, keep, unless_taken};
 use super::row::{self, Whole, columns, whole};
 use crate::store::record::State;
 use crate::store::{Acquired, Lease, LeaseRequest};
@@ -59,13 +59,9 @@ const CLAIM_ONE: &str = concat!(
              micros / 1000 + $6 \
          from clock \
          where not exists (select from oncely_records where key = $1 and state <> 3) \
-         on conflict (key) do update set token = greatest(excluded.token, r.token + 32), \
-             attempt_id = excluded.attempt_id, state = 0, attempt = 1, \
-             on_interrupted = excluded.on_interrupted, fingerprint = excluded.fingerprint, \
-             expires_at = excluded.expires_at, purge_at = excluded.purge_at, \
-             completed_at = null, outcome_code = null, outcome = null, waited_for = false \
-         where r.state = 3 \
-         returning r.token \
+         ",
+    unless_taken!(),
+    "returning r.token \
      ) \
      select 0::int8, taken.token, clock.micros / 1000, ",
     columns!("seen"),

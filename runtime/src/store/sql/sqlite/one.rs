@@ -8,13 +8,12 @@ use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments as _, Either, Executor as _, Sqlite, SqliteConnection};
 
-use super::super::columns::{
-    self, COMPLETED, FREE, IN_PROGRESS, INTERRUPTED, code, column, on_interrupted_code,
-};
+use super::super::columns::{self, code, column, on_interrupted_code};
 use super::super::joins::{DatabaseId, Purpose};
 use super::super::rules::{self, STRIDE};
+use super::super::wanted::Wanted;
 use super::error::Failure;
-use crate::store::record::{ABANDONED, Record, TOMBSTONE, millis};
+use crate::store::record::{ABANDONED, Record, millis};
 use crate::store::{Lease, LeaseRequest, StoredOutcome, Update};
 
 /// Whether the record can be understood. One that cannot is for whoever reads it to complain about.
@@ -80,7 +79,7 @@ macro_rules! complete {
         concat!(
             "update oncely_records set state = 1, completed_at = ?1, outcome_code = ?2, \
              outcome = ?3, expires_at = ?4 where key = ?5 and token = ?6 and state = 0 \
-             and purge_at between ?4 and ?4 + 3600000"
+             and purge_at between ?4 and ?7"
             $(, $also)*
         )
     };
@@ -185,17 +184,19 @@ async fn completes_in_place(
     now: i64,
 ) -> Result<bool, Failure> {
     let Update::Complete { outcome, retention } = update else { return Ok(false) };
-    let (length, abandoned) = (millis(*retention), millis(ABANDONED));
+    let (length, abandoned) = (rules::length(*retention), millis(ABANDONED));
     if length > abandoned || length <= abandoned - SLACK {
         return Ok(false);
     }
-    let complete = query(statement, 6)
+    let until = now.saturating_add(length);
+    let complete = query(statement, 7)
         .bind(now)
         .bind(i64::from(outcome.code()))
         .bind(outcome.payload())
-        .bind(now.saturating_add(length))
+        .bind(until)
         .bind(lease.key.as_str().as_bytes())
-        .bind(column(lease.token));
+        .bind(column(lease.token))
+        .bind(until.saturating_add(SLACK));
     Ok(rows(connection, complete).await? == 1)
 }
 
@@ -204,23 +205,16 @@ pub(super) fn bind_update<'a>(
     (lease, update): &'a (Lease, Update),
     now: i64,
 ) -> Asked<'a> {
-    let (state, length, keep, outcome) = match update {
-        Update::Renew { lease } => (IN_PROGRESS, millis(*lease), millis(ABANDONED), None),
-        Update::Complete { outcome, retention } => {
-            (COMPLETED, millis(*retention), 0, Some(outcome))
-        }
-        Update::Release => (FREE, 0, millis(TOMBSTONE), None),
-        Update::Interrupt => (INTERRUPTED, 0, millis(ABANDONED), None),
-    };
-    let until = now.saturating_add(length);
+    let wanted = Wanted::of(update);
+    let until = now.saturating_add(wanted.length);
     query
-        .bind(state)
-        .bind(outcome.map(|_| now))
-        .bind(outcome.map(|outcome| i64::from(outcome.code())))
-        .bind(outcome.map(StoredOutcome::payload))
+        .bind(wanted.state)
+        .bind(wanted.outcome.map(|_| now))
+        .bind(wanted.outcome.map(|outcome| i64::from(outcome.code())))
+        .bind(wanted.outcome.map(StoredOutcome::payload))
         .bind(until)
-        .bind(state == COMPLETED || state == FREE)
-        .bind(until.saturating_add(keep))
+        .bind(wanted.is_over())
+        .bind(until.saturating_add(wanted.keep))
         .bind(lease.key.as_str().as_bytes())
         .bind(column(lease.token))
 }
