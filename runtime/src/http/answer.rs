@@ -1,21 +1,23 @@
 //! What a service answered, read as far as it can be given again.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::response::Parts;
 use http::{HeaderName, HeaderValue, Response};
 use http_body::Body;
 use http_body_util::BodyExt;
 
-use super::headers::{IDEMPOTENCY_REPLAYABLE, StoreHeaders};
+use super::headers::{IDEMPOTENCY_REPLAYABLE, StoreHeaders, is_stored};
 use super::problem::broken_off;
-use super::recorded::{Recorded, unstorable};
+use super::recorded::{Recorded, TOO_LARGE, encode, unstorable};
 use crate::idempotency::Codec;
 use crate::model::MAX_OUTCOME_BYTES;
 
 /// A response to the first request, or what was stored of it.
 pub(super) enum Answer<R> {
-    /// Its body has been read: the response as it was, and what is stored of it.
-    Whole(Parts, Recorded),
+    /// Its body has been read: the response as it was, and what is stored of it, if it can be.
+    Whole(Parts, Bytes, Option<Arc<[u8]>>),
     /// What was stored.
     Stored(Recorded),
     /// Passed through, because it streams or is too large.
@@ -28,7 +30,8 @@ impl<R> Answer<R> {
     /// How answers are stored.
     pub(super) fn codec() -> Codec<Self> {
         let encode = |answer: &Self| match answer {
-            Self::Whole(_, recorded) | Self::Stored(recorded) => recorded.encode(),
+            Self::Whole(_, _, stored) => stored.clone().ok_or_else(|| unstorable(TOO_LARGE)),
+            Self::Stored(recorded) => recorded.encode(),
             Self::Passing(_) => Err(unstorable("the answer streams, or is larger than 1 MiB")),
             Self::Broken => Err(unstorable("the answer broke off")),
         };
@@ -51,20 +54,27 @@ impl<R: Body + From<Bytes>> Answer<R> {
         let Ok(body) = body.collect().await else {
             return Self::Broken;
         };
-        let mut recorded = Recorded { status: parts.status, ..Recorded::default() };
-        recorded.body = body.to_bytes();
+        let body = body.to_bytes();
         let asked = parts.extensions.get::<StoreHeaders>();
-        let asked: Vec<_> = asked.iter().flat_map(|it| &it.0).chain(also_store).cloned().collect();
-        for (name, value) in parts.headers.iter().filter(|(name, _)| !never_store.contains(name)) {
-            recorded.keep(name, value, &asked);
-        }
-        Self::Whole(parts, recorded)
+        let is_asked = |name: &HeaderName| {
+            also_store.contains(name) || asked.is_some_and(|asked| asked.0.contains(name))
+        };
+        let is_stored = |name: &HeaderName, value: &HeaderValue| {
+            !never_store.contains(name) && is_stored(name, value, is_asked(name))
+        };
+        let stored = encode(parts.status, &parts.headers, is_stored, &body).ok();
+        Self::Whole(parts, body, stored)
+    }
+
+    /// Whether a repeated request gets it too.
+    pub(super) fn is_replayable(&self) -> bool {
+        matches!(self, Self::Whole(..) | Self::Stored(_))
     }
 
     /// The answer as a response.
     pub(super) fn into_response(self) -> Response<R> {
         match self {
-            Self::Whole(parts, recorded) => Response::from_parts(parts, recorded.body.into()),
+            Self::Whole(parts, body, _) => Response::from_parts(parts, body.into()),
             Self::Stored(recorded) => {
                 let mut response = Response::new(recorded.body.into());
                 *response.status_mut() = recorded.status;

@@ -64,14 +64,13 @@ impl StoreHeaders {
     }
 }
 
-/// Whether a header is stored with its answer: not if it is secret, unless it is among the `asked`;
-/// not if it belongs to the message. A value that is marked
-/// [sensitive](HeaderValue::is_sensitive) is secret.
-pub(super) fn is_stored(name: &HeaderName, value: &HeaderValue, asked: &[HeaderName]) -> bool {
+/// Whether a header is stored with its answer: not if it is secret, unless it is asked for; not if it
+/// belongs to the message. A value that is marked [sensitive](HeaderValue::is_sensitive) is secret.
+pub(super) fn is_stored(name: &HeaderName, value: &HeaderValue, is_asked: bool) -> bool {
     if OF_THE_MESSAGE.contains(name) {
         return false;
     }
-    asked.contains(name) || !(value.is_sensitive() || SECRET.contains(name))
+    is_asked || !(value.is_sensitive() || SECRET.contains(name))
 }
 
 /// Marks an answer as a replay.

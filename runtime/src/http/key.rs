@@ -70,11 +70,14 @@ impl IdempotencyKey {
     /// Unless it has 1 to 255 visible ASCII characters.
     pub fn new(key: impl Into<String>) -> Result<Self, KeyRejection> {
         let key = key.into();
+        Self::check(&key)?;
+        Ok(Self(key.into()))
+    }
+
+    fn check(key: &str) -> Result<(), KeyRejection> {
         match key.len() {
             0 => Err(KeyRejection::Empty),
-            1..=Self::MAX_LENGTH if key.bytes().all(|byte| byte.is_ascii_graphic()) => {
-                Ok(Self(key.into()))
-            }
+            1..=Self::MAX_LENGTH if key.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(()),
             1..=Self::MAX_LENGTH => Err(KeyRejection::NotVisible),
             _ => Err(KeyRejection::TooLong),
         }
@@ -92,25 +95,32 @@ impl IdempotencyKey {
     /// # Errors
     /// If what they have is not one key.
     pub fn from_headers(headers: &HeaderMap) -> Result<Option<Self>, KeyRejection> {
+        Ok(Self::in_headers(headers)?.map(|key| Self(key.into())))
+    }
+
+    /// The same, where it stands.
+    pub(super) fn in_headers(headers: &HeaderMap) -> Result<Option<Cow<'_, str>>, KeyRejection> {
         let mut values = headers.get_all(&IDEMPOTENCY_KEY).iter();
         match (values.next(), values.next()) {
             (None, _) => Ok(None),
-            (Some(value), None) => Self::from_header(value.as_bytes()).map(Some),
+            (Some(value), None) => Self::in_header(value.as_bytes()).map(Some),
             (Some(_), Some(_)) => Err(KeyRejection::Repeated),
         }
     }
 
     /// The key as a header spells it, in quotation marks or bare.
-    fn from_header(value: &[u8]) -> Result<Self, KeyRejection> {
-        let value = value.trim_ascii();
-        let text = match value {
+    fn in_header(value: &[u8]) -> Result<Cow<'_, str>, KeyRejection> {
+        let key = match value.trim_ascii() {
             [b'"', string @ ..] => unquoted(string)?,
             bare => Cow::Borrowed(bare),
         };
-        match std::str::from_utf8(&text) {
-            Ok(text) => Self::new(text),
-            Err(_) => Err(KeyRejection::NotVisible),
-        }
+        let key = match key {
+            Cow::Borrowed(key) => std::str::from_utf8(key).map(Cow::Borrowed).ok(),
+            Cow::Owned(key) => String::from_utf8(key).map(Cow::Owned).ok(),
+        };
+        let key = key.ok_or(KeyRejection::NotVisible)?;
+        Self::check(&key)?;
+        Ok(key)
     }
 
     /// The key itself.
@@ -213,7 +223,7 @@ mod tests {
     use super::{IdempotencyKey, KeyRejection};
 
     fn read(value: &str) -> Result<String, KeyRejection> {
-        IdempotencyKey::from_header(value.as_bytes()).map(|key| key.to_string())
+        IdempotencyKey::in_header(value.as_bytes()).map(|key| key.to_string())
     }
 
     #[test]

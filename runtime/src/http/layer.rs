@@ -9,7 +9,6 @@ use http::request::Parts;
 use http::{HeaderName, Method, StatusCode};
 use tower_layer::Layer;
 
-use super::key::IdempotencyKey;
 use super::service::Idempotency;
 use crate::coordinator::{Binding, Coordinator, Idempotent};
 use crate::model::{OnInterrupted, OnStoreError, Operation};
@@ -72,7 +71,7 @@ type Scope = dyn Fn(&Parts) -> Option<String> + Send + Sync;
 pub(super) struct Settings {
     coordinator: Coordinator,
     scope: Arc<Scope>,
-    operation: Cow<'static, str>,
+    operation: Operation,
     pub(super) methods: Vec<Method>,
     pub(super) required: bool,
     pub(super) body_limit: usize,
@@ -103,7 +102,7 @@ impl IdempotencyLayer {
         let settings = Settings {
             coordinator: coordinator.clone(),
             scope: Arc::new(move |request| scope(request).into()),
-            operation: Cow::Borrowed("http"),
+            operation: Operation::fixed("http"),
             methods: vec![Method::POST, Method::PATCH],
             required: false,
             body_limit: 2 << 20,
@@ -140,7 +139,7 @@ impl IdempotencyLayer {
     /// The namespace of the keys in the store: `http` unless set. Layers that share it, and a
     /// coordinator, share keys.
     pub fn operation(self, name: impl Into<Cow<'static, str>>) -> Self {
-        self.with(|settings| settings.operation = name.into())
+        self.with(|settings| settings.operation = Operation::named(name))
     }
 
     /// The largest body of a request with a key, in bytes: 2 MiB unless set. It is read before the
@@ -219,10 +218,10 @@ impl Settings {
     }
 
     /// The call that a request of this caller is.
-    pub(super) fn call(&self, key: &IdempotencyKey, caller: &str) -> Idempotent {
-        let operation = Operation::named(self.operation.clone());
+    pub(super) fn call(&self, key: &str, caller: &str) -> Idempotent {
+        let operation = self.operation.clone();
         let binding = Binding::from(&self.coordinator);
-        let key = binding.key(&operation, Some(caller), key.as_str());
+        let key = binding.key(&operation, Some(caller), key);
         let mut call = Idempotent::new(binding, operation, Some(key))
             .retention(self.retention)
             .on_interrupted(self.on_interrupted)
@@ -258,7 +257,7 @@ impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IdempotencyLayer")
             .field("coordinator", &self.coordinator)
-            .field("operation", &self.operation)
+            .field("operation", &self.operation.name())
             .field("methods", &self.methods)
             .field("required", &self.required)
             .finish_non_exhaustive()

@@ -23,6 +23,9 @@ pub struct Recorded {
     pub(super) body: Bytes,
 }
 
+/// Why most responses that cannot be stored cannot.
+pub(super) const TOO_LARGE: &str = "the answer is larger than 1 MiB";
+
 /// How many headers a replay gets besides: two that say that it is one and for how long, and the length
 /// of its body.
 const ADDED: usize = 3;
@@ -39,38 +42,32 @@ struct Header<'a>(#[serde(borrow)] Cow<'a, str>, #[serde(borrow)] Cow<'a, str>);
 
 /// The same, of a response that is at hand.
 #[derive(Serialize)]
-struct HeadOf<'a> {
+struct HeadOf<H> {
     status: u16,
-    headers: HeadersOf<'a>,
+    headers: H,
 }
 
-struct HeadersOf<'a>(&'a HeaderMap);
+/// Those headers for which the second says so.
+struct Those<'a, F>(&'a HeaderMap, F);
 
-impl Serialize for HeadersOf<'_> {
+impl<F: Fn(&HeaderName, &HeaderValue) -> bool> Serialize for Those<'_, F> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|(name, value)| (name.as_str(), text(value))))
+        let those = self.0.iter().filter(|(name, value)| (self.1)(name, value));
+        serializer.collect_seq(those.map(|(name, value)| (name.as_str(), text(value))))
     }
 }
 
 impl Recorded {
     /// Takes a header over, unless it is one that is not stored.
     pub(super) fn keep(&mut self, name: &HeaderName, value: &HeaderValue, asked: &[HeaderName]) {
-        if is_stored(name, value, asked) {
+        if is_stored(name, value, asked.contains(name)) {
             self.headers.append(name, value.clone());
         }
     }
 
     /// The stored form.
     pub(super) fn encode(&self) -> Result<Arc<[u8]>, serde_json::Error> {
-        let head = HeadOf { status: self.status.as_u16(), headers: HeadersOf(&self.headers) };
-        let mut stored = Vec::with_capacity(self.body.len() + 128);
-        serde_json::to_writer(&mut stored, &head)?;
-        stored.push(b'\n');
-        stored.extend_from_slice(&self.body);
-        match stored.len() {
-            0..=MAX_OUTCOME_BYTES => Ok(stored.into()),
-            _ => Err(unstorable("the answer is larger than 1 MiB")),
-        }
+        encode(self.status, &self.headers, |_, _| true, &self.body)
     }
 
     /// What was stored.
@@ -88,6 +85,24 @@ impl Recorded {
             headers.append(name, value_of(&value)?);
         }
         Ok(Self { status, headers, body: Bytes::copy_from_slice(body) })
+    }
+}
+
+/// The stored form of a response, with those of its headers for which `is_stored` says so.
+pub(super) fn encode(
+    status: StatusCode,
+    headers: &HeaderMap,
+    is_stored: impl Fn(&HeaderName, &HeaderValue) -> bool,
+    body: &[u8],
+) -> Result<Arc<[u8]>, serde_json::Error> {
+    let head = HeadOf { status: status.as_u16(), headers: Those(headers, is_stored) };
+    let mut stored = Vec::with_capacity(body.len() + 128);
+    serde_json::to_writer(&mut stored, &head)?;
+    stored.push(b'\n');
+    stored.extend_from_slice(body);
+    match stored.len() {
+        0..=MAX_OUTCOME_BYTES => Ok(stored.into()),
+        _ => Err(unstorable(TOO_LARGE)),
     }
 }
 

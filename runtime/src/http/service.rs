@@ -92,7 +92,7 @@ where
     R::Data: Send,
     R::Error: Send,
 {
-    let key = match IdempotencyKey::from_headers(&parts.headers) {
+    let key = match IdempotencyKey::in_headers(&parts.headers) {
         Ok(Some(key)) => key,
         Ok(None) if settings.required => return Ok(refused(&KeyRejection::Missing)),
         Ok(None) => return inner.call(Request::from_parts(parts, body)).await,
@@ -132,7 +132,10 @@ where
         false => Box::pin(call.attempt(&outcomes, |_| work)).await,
     };
     match outcome {
-        Ok(Outcome::Executed(answer)) => Ok(tell(answer.into_response(), retention)),
+        Ok(Outcome::Executed(answer)) if answer.is_replayable() => {
+            Ok(tell(answer.into_response(), retention))
+        }
+        Ok(Outcome::Executed(answer)) => Ok(answer.into_response()),
         Ok(Outcome::Replayed { value, at }) => {
             let age = SystemTime::now().duration_since(at).unwrap_or_default();
             let mut response = value.into_response();
@@ -151,12 +154,10 @@ fn refused<R: From<Bytes>>(rejection: &KeyRejection) -> Response<R> {
     Problem::from(rejection).into_response()
 }
 
-/// Says for how long the answer replays, if it does.
+/// Says for how long the answer replays.
 fn tell<R>(mut response: Response<R>, left: Duration) -> Response<R> {
-    if !response.headers().contains_key(&super::IDEMPOTENCY_REPLAYABLE) {
-        let seconds = HeaderValue::from(left.as_secs());
-        response.headers_mut().insert(&IDEMPOTENCY_RETENTION, seconds);
-    }
+    let seconds = HeaderValue::from(left.as_secs());
+    response.headers_mut().insert(&IDEMPOTENCY_RETENTION, seconds);
     response
 }
 

@@ -144,6 +144,11 @@ impl Group {
         self.lease
     }
 
+    /// When the leases were asked for, or handed over.
+    pub(super) fn taken(&self) -> Instant {
+        self.taken
+    }
+
     /// When the local clock stops trusting the leases.
     pub(crate) fn trusted_until(&self) -> Instant {
         self.taken + Duration::from_nanos(self.trusted.load(Ordering::Acquire))

@@ -139,10 +139,11 @@ impl Lines {
 
     /// The lead of a new line, or of one whose lead is stuck.
     fn lead(self: &Arc<Self>, lines: &mut KeyMap<Line>, claim: &Claim) -> Lead {
+        let now = Instant::now();
         let key = claim.request.key.clone();
         let number = self.number();
-        let line = lines.entry(key.clone()).or_insert_with(Line::new);
-        line.pass_to(number, claim.request.fingerprint);
+        let line = lines.entry(key.clone()).or_insert_with(|| Line::new(now));
+        line.pass_to(number, claim.request.fingerprint, now);
         Lead { lines: Arc::clone(self), key, number }
     }
 
@@ -208,18 +209,18 @@ impl Lines {
 
     fn next_lead(self: &Arc<Self>, line: &mut Line, key: &Key, next: &Waiter) -> Lead {
         let number = self.number();
-        line.pass_to(number, next.fingerprint);
+        line.pass_to(number, next.fingerprint, Instant::now());
         Lead { lines: Arc::clone(self), key: key.clone(), number }
     }
 }
 
 impl Line {
-    fn new() -> Self {
+    fn new(now: Instant) -> Self {
         Self {
             lead: 0,
             fingerprint: None,
             holder: None,
-            due: Instant::now(),
+            due: now,
             monopoly_since: None,
             turns: 0,
             freed: None,
@@ -228,12 +229,12 @@ impl Line {
     }
 
     /// Another has the lead from now on, and asks.
-    fn pass_to(&mut self, lead: u64, fingerprint: Option<Fingerprint>) {
+    fn pass_to(&mut self, lead: u64, fingerprint: Option<Fingerprint>, now: Instant) {
         self.lead = lead;
         self.fingerprint = fingerprint;
         self.holder = None;
         self.turns = 0;
-        self.due = Instant::now() + PATIENCE;
+        self.due = now + PATIENCE;
     }
 
     fn wake_lead(&self) {
@@ -301,7 +302,7 @@ impl Lead {
     pub(super) fn holds(&self, group: &Arc<Group>, spare: u64) {
         self.with(|line| {
             line.holder = Some(Arc::clone(group));
-            line.monopoly_since.get_or_insert_with(Instant::now);
+            line.monopoly_since.get_or_insert(group.taken());
             line.turns = (line.waiters.len() as u64).min(spare);
         });
     }

@@ -223,7 +223,7 @@ impl<V: ReplayableHeader, const N: usize> Replayable for [(HeaderName, V); N] {
     fn record(&self, response: &mut Recorded) -> Result<(), serde_json::Error> {
         for (name, value) in self {
             let value = value.to_value()?;
-            if is_stored(name, &value, &[]) {
+            if is_stored(name, &value, false) {
                 response.headers.append(name, value);
             } else {
                 response.headers.append(&IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));

@@ -6,14 +6,14 @@ use super::error::Failure;
 use super::layout::{decode, number};
 use super::script::{By, Script, TOKENS, millis};
 use crate::store::record::{ABANDONED, Record, Standing};
-use crate::store::{Acquired, Lease, LeaseRequest, OnInterrupted, Token};
+use crate::store::{Acquired, Fingerprint, Lease, LeaseRequest, OnInterrupted, Token};
 
 /// How many arguments the script takes for each key.
 const ARGUMENTS: usize = 3;
 
 /// The call that takes every key, or none; the tokens are counted at the key `counter`.
 pub(super) fn command(by: By<'_>, counter: &str, requests: &[LeaseRequest], offset: i64) -> Cmd {
-    let mut command = Script::call(by, requests.len() + 1, ARGUMENTS);
+    let mut command = Script::call(by, requests.len() + 1, ARGUMENTS, 0);
     command.arg(counter);
     for request in requests {
         command.arg(request.key.as_str());
@@ -35,12 +35,17 @@ fn arguments(command: &mut Cmd, request: &LeaseRequest) {
 
 /// The same but for the choice, which the script of many calls is told apart.
 pub(super) fn wish(command: &mut Cmd, request: &LeaseRequest) {
-    let id = request.attempt_id.as_bytes().as_slice();
-    command.arg(millis(request.lease.saturating_add(ABANDONED)));
-    match request.fingerprint {
-        Some(fingerprint) => command.arg([id, &fingerprint.to_bytes()].concat()),
-        None => command.arg(id),
+    const ID: usize = 16;
+    let mut mine = [0; ID + Fingerprint::BYTES];
+    mine[..ID].copy_from_slice(request.attempt_id.as_bytes());
+    let length = match request.fingerprint {
+        Some(fingerprint) => {
+            mine[ID..].copy_from_slice(&fingerprint.to_bytes());
+            mine.len()
+        }
+        None => ID,
     };
+    command.arg(millis(request.lease.saturating_add(ABANDONED))).arg(&mine[..length]);
 }
 
 /// The choice for interruptions.

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::mem::replace;
+use std::mem::{replace, take};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -63,13 +63,11 @@ impl One<'_> {
         }
     }
 
-    fn is_long(&self) -> bool {
+    /// How long the outcome is that it brings, in bytes.
+    fn outcome(&self) -> usize {
         match self {
-            Self::Acquire(_) => false,
-            Self::Update(update) => match &update.1 {
-                Update::Complete { outcome, .. } => outcome.payload().len() > LONG,
-                Update::Renew { .. } | Update::Release | Update::Interrupt => false,
-            },
+            Self::Acquire(_) => 0,
+            Self::Update(update) => update::outcome(&update.1).len(),
         }
     }
 
@@ -95,6 +93,8 @@ pub(super) struct Batches(Mutex<State>);
 struct State {
     on_their_way: usize,
     waiting: Vec<Waiting>,
+    /// Room for the next batch, which an earlier one left behind.
+    spare: Vec<Waiting>,
 }
 
 /// How a call goes.
@@ -112,7 +112,7 @@ type Answered = oneshot::Receiver<Result<Value, Failure>>;
 impl Batches {
     fn enter(&self, call: &One<'_>) -> Going {
         let mut state = self.0.lock();
-        if call.is_long() || (state.on_their_way < FEW && state.waiting.is_empty()) {
+        if call.outcome() > LONG || (state.on_their_way < FEW && state.waiting.is_empty()) {
             state.on_their_way += 1;
             return Going::Alone;
         }
@@ -130,15 +130,20 @@ impl Batches {
         self.0.lock().leave()
     }
 
-    fn come_back(&self, count: usize) {
-        self.0.lock().on_their_way -= count;
+    fn come_back(&self, count: usize, room: Vec<Waiting>) {
+        let mut state = self.0.lock();
+        state.on_their_way -= count;
+        if room.capacity() > 0 {
+            state.spare = room;
+        }
     }
 }
 
 impl State {
     /// Those who wait, but for the ones that gave up.
     fn leave(&mut self) -> Vec<Waiting> {
-        let mut batch = std::mem::take(&mut self.waiting);
+        let spare = take(&mut self.spare);
+        let mut batch = replace(&mut self.waiting, spare);
         batch.retain(|waiting| !waiting.answer.is_closed());
         self.on_their_way += batch.len();
         batch
@@ -163,7 +168,7 @@ impl Link {
         }
         let answered = match self.batches.enter(&call) {
             Going::Alone => {
-                let _away = Away(self, 1);
+                let _away = Away { link: self, count: 1, room: Vec::new() };
                 // Boxed, so that those who go with others are small.
                 let answer = Box::pin(timeout_at(until, self.run_alone(&call))).await;
                 return answer.unwrap_or(Err(Failure::TooLate));
@@ -199,11 +204,16 @@ impl Link {
 }
 
 /// So many calls are on their way. Dropped, they have come back, or nobody waits for them any more.
-struct Away<'a>(&'a Link, usize);
+struct Away<'a> {
+    link: &'a Link,
+    count: usize,
+    /// Where they were, once they are told.
+    room: Vec<Waiting>,
+}
 
 impl Drop for Away<'_> {
     fn drop(&mut self) {
-        self.0.batches.come_back(self.1);
+        self.link.batches.come_back(self.count, take(&mut self.room));
     }
 }
 
@@ -230,7 +240,7 @@ pub(super) fn others_first() -> impl Future<Output = ()> {
 
 /// Sends a batch, and gives everybody their answer.
 async fn fly(link: Arc<Link>, mut batch: Vec<Waiting>) {
-    let _away = Away(&link, batch.len());
+    let mut away = Away { link: &link, count: batch.len(), room: Vec::new() };
     // Updates come first: they give back what others ask for.
     batch.sort_by_key(|waiting| !waiting.call.is_update());
     let sent = async {
@@ -243,15 +253,19 @@ async fn fly(link: Arc<Link>, mut batch: Vec<Waiting>) {
         }
     };
     let answers = timeout(LIMIT, sent).await.unwrap_or(Err(Failure::TooLate));
-    pass_on(answers, batch);
+    pass_on(answers, &mut batch);
+    away.room = batch;
 }
 
 /// The call for all of them, of which the updates come first.
 fn command(by: By<'_>, batch: &[Waiting]) -> Cmd {
-    let updates = batch.iter().filter(|waiting| waiting.call.is_update()).count();
-    let mut letters: Vec<_> = batch.iter().map(|waiting| waiting.call.letter()).collect();
-    letters.insert(updates, b'|');
-    let mut command = Script::call(by, batch.len() + 1, update::ARGUMENTS);
+    let updates = batch.partition_point(|waiting| waiting.call.is_update());
+    let mut letters = Vec::with_capacity(batch.len() + 1);
+    letters.extend(batch[..updates].iter().map(|waiting| waiting.call.letter()));
+    letters.push(b'|');
+    letters.extend(batch[updates..].iter().map(|waiting| waiting.call.letter()));
+    let outcomes = batch.iter().map(|waiting| waiting.call.outcome()).sum();
+    let mut command = Script::call(by, batch.len() + 1, update::ARGUMENTS, outcomes);
     command.arg(TOKENS);
     for waiting in batch {
         command.arg(waiting.call.key().as_str());
@@ -266,8 +280,8 @@ fn command(by: By<'_>, batch: &[Waiting]) -> Cmd {
     command
 }
 
-/// Gives everybody their answer.
-fn pass_on(answers: Result<Value, Failure>, batch: Vec<Waiting>) {
+/// Gives everybody their answer, and leaves nobody behind.
+fn pass_on(answers: Result<Value, Failure>, batch: &mut Vec<Waiting>) {
     let answers = match answers {
         Ok(Value::Array(answers)) if answers.len() == batch.len() => Ok(answers),
         Ok(_) => Err(Failure::odd("many")),
@@ -275,12 +289,12 @@ fn pass_on(answers: Result<Value, Failure>, batch: Vec<Waiting>) {
     };
     match answers {
         Ok(answers) => {
-            for (waiting, answer) in batch.into_iter().zip(answers) {
+            for (waiting, answer) in batch.drain(..).zip(answers) {
                 let answer = answer.extract_error().map_err(Failure::from);
                 let _ = waiting.answer.send(answer);
             }
         }
-        Err(failure) => batch.into_iter().for_each(|waiting| {
+        Err(failure) => batch.drain(..).for_each(|waiting| {
             let _ = waiting.answer.send(Err(failure.clone()));
         }),
     }

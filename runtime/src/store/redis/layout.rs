@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use redis::{RedisWrite, ToRedisArgs};
+
 use crate::store::record::{Record, State};
 use crate::store::{AttemptId, Fingerprint, OnInterrupted, StoredOutcome, Token};
 
@@ -79,8 +81,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Record, String> {
 }
 
 /// A token as it stands in a record.
-pub(super) fn token_text(token: Token) -> String {
-    format!("{:016}", token.value())
+pub(super) struct TokenText(pub(super) Token);
+
+impl ToRedisArgs for TokenText {
+    fn write_redis_args<W: RedisWrite + ?Sized>(&self, command: &mut W) {
+        command.write_arg_fmt(format_args!("{:016}", self.0.value()));
+    }
 }
 
 fn split<'bytes, const LENGTH: usize>(

@@ -331,7 +331,7 @@ fn ask(
     sent(async move {
         let name = &link.places().name;
         let command = |by: By<'_>| {
-            let mut command = Script::call(by, 1, 3);
+            let mut command = Script::call(by, 1, 3, 0);
             named(&mut command, key.as_bytes(), attempt, name, KEPT);
             Script::end(&mut command, offset);
             command
@@ -346,7 +346,7 @@ fn leave(link: &Arc<Link>, key: Vec<u8>, attempt: AttemptId, states: &'static st
     link.send(async move {
         let name = &left.places().name;
         let command = |by: By<'_>| {
-            let mut command = Script::call(by, 1, 4);
+            let mut command = Script::call(by, 1, 4, 0);
             named(&mut command, &key, attempt, name, TOMBSTONE);
             command.arg(states);
             Script::end(&mut command, offset);

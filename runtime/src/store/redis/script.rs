@@ -86,11 +86,12 @@ impl Script {
         }
     }
 
-    /// The beginning of a call: the keys come next, then so many arguments for each.
-    pub(super) fn call(by: By<'_>, keys: usize, arguments: usize) -> Cmd {
-        /// About how long a key and what belongs to it are.
-        const BYTES: usize = 128;
-        let mut command = Cmd::with_capacity(4 + keys * (1 + arguments), 64 + keys * BYTES);
+    /// The beginning of a call: the keys come next, then so many arguments for each. What they are
+    /// together may have some `bytes` besides.
+    pub(super) fn call(by: By<'_>, keys: usize, arguments: usize, bytes: usize) -> Cmd {
+        /// About how long a key and what belongs to it are, without an outcome.
+        const USUAL: usize = 128;
+        let mut command = Cmd::with_capacity(4 + keys * (1 + arguments), 64 + keys * USUAL + bytes);
         match by {
             By::Name(name) => command.arg("EVALSHA").arg(name),
             By::Text(text) => command.arg("EVAL").arg(text),

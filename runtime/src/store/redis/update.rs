@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::{Cmd, Value};
 
 use super::error::Failure;
-use super::layout::token_text;
+use super::layout::TokenText;
 use super::script::{By, Script, millis};
 use crate::store::record::{ABANDONED, TOMBSTONE};
 use crate::store::{Lease, Update, Updated};
@@ -21,16 +21,17 @@ pub(super) const ARGUMENTS: usize = 4;
 
 /// The call that applies every update for itself.
 pub(super) fn command(by: By<'_>, updates: &[(Lease, Update)], offset: i64) -> Cmd {
-    let mut command = Script::call(by, updates.len(), ARGUMENTS);
+    let outcomes = updates.iter().map(|(_, update)| outcome(update).len()).sum();
+    let mut command = Script::call(by, updates.len(), ARGUMENTS, outcomes);
     for (lease, _) in updates {
         command.arg(lease.key.as_str());
     }
     match updates {
         [(lease, update)] if offset == 0 && is_usual(update) => {
-            let (_, keep, outcome) = parts(update);
-            command.arg(token_text(lease.token)).arg(keep);
+            let (_, keep) = parts(update);
+            command.arg(TokenText(lease.token)).arg(keep);
             if let Update::Complete { .. } = update {
-                command.arg(outcome);
+                command.arg(outcome(update));
             }
         }
         _ => updates.iter().for_each(|update| arguments(&mut command, update)),
@@ -50,14 +51,14 @@ fn is_usual(update: &Update) -> bool {
 
 /// What the script takes for each update.
 fn arguments(command: &mut Cmd, (lease, update): &(Lease, Update)) {
-    let (what, keep, outcome) = parts(update);
-    command.arg(token_text(lease.token)).arg([what].as_slice()).arg(keep).arg(outcome);
+    let (what, keep) = parts(update);
+    command.arg(TokenText(lease.token)).arg([what].as_slice()).arg(keep).arg(outcome(update));
 }
 
 /// The same but for what to do, which the script of many calls is told apart, by a letter.
 pub(super) fn arguments_of_many(command: &mut Cmd, (lease, update): &(Lease, Update)) {
-    let (_, keep, outcome) = parts(update);
-    command.arg(token_text(lease.token)).arg(keep).arg(outcome);
+    let (_, keep) = parts(update);
+    command.arg(TokenText(lease.token)).arg(keep).arg(outcome(update));
 }
 
 /// What to do.
@@ -65,17 +66,25 @@ pub(super) fn letter(update: &Update) -> u8 {
     parts(update).0
 }
 
-/// What to do, for how many ms the record is kept, and the outcome's bytes.
-fn parts(update: &Update) -> (u8, i64, &[u8]) {
+/// What to do, and for how many ms the record is kept.
+fn parts(update: &Update) -> (u8, i64) {
     match update {
-        Update::Renew { lease } => (b'r', millis(lease.saturating_add(ABANDONED)), &[]),
+        Update::Renew { lease } => (b'r', millis(lease.saturating_add(ABANDONED))),
         Update::Complete { outcome, retention } => {
             // A word of one letter, as all others.
             let code = if outcome.code() < 10 { b'0' + outcome.code() } else { b'?' };
-            (code, millis(retention.saturating_add(SPARE)), outcome.payload())
+            (code, millis(retention.saturating_add(SPARE)))
         }
-        Update::Release => (b'f', millis(TOMBSTONE), &[]),
-        Update::Interrupt => (b'i', millis(ABANDONED), &[]),
+        Update::Release => (b'f', millis(TOMBSTONE)),
+        Update::Interrupt => (b'i', millis(ABANDONED)),
+    }
+}
+
+/// The outcome's bytes; none of an update that has no outcome.
+pub(super) fn outcome(update: &Update) -> &[u8] {
+    match update {
+        Update::Complete { outcome, .. } => outcome.payload(),
+        Update::Renew { .. } | Update::Release | Update::Interrupt => &[],
     }
 }
 

@@ -124,7 +124,7 @@ impl Cluster {
         offset: i64,
     ) -> Result<Option<(usize, Occupant)>, StoreError> {
         let command = |by: By<'_>| {
-            let mut command = Script::call(by, group.requests.len(), 0);
+            let mut command = Script::call(by, group.requests.len(), 0, 0);
             group.requests.iter().for_each(|request| {
                 command.arg(request.key.as_str());
             });
