@@ -13,13 +13,15 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::mem::{replace, take};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use redis::{Cmd, Value};
-use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, Sleep, sleep, timeout_at};
 
 use super::LIMIT;
 use super::acquire;
@@ -31,6 +33,8 @@ use crate::store::{Key, Lease, LeaseRequest, Update};
 
 /// So many may be on their way before anybody waits for company.
 const FEW: usize = 1;
+/// So many tasks stay for the batches to come.
+const CARRIERS: usize = 8;
 /// How many calls go together at most: nobody else is served while their script runs.
 const MOST: usize = 64;
 /// An outcome longer than this goes alone, in bytes: it costs more than a call does, and would keep
@@ -95,13 +99,24 @@ struct State {
     waiting: Vec<Waiting>,
     /// Room for the next batch, which an earlier one left behind.
     spare: Vec<Waiting>,
+    resting: Vec<Resting>,
+}
+
+/// A carrier that has nothing to carry. Dropped, it is called: to the next batch, or to its end
+/// together with the connection.
+struct Resting(Arc<Notify>);
+
+impl Drop for Resting {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
 }
 
 /// How a call goes.
 enum Going {
     Alone,
-    /// The first of a batch, which somebody has to send.
-    First(Answered),
+    /// The first of a batch, which somebody has to send: one who rests, if there is one.
+    First(Answered, Option<Resting>),
     /// It has made the batch full.
     Last(Vec<Waiting>, Answered),
     Along(Answered),
@@ -119,7 +134,7 @@ impl Batches {
         let (answer, answered) = oneshot::channel();
         state.waiting.push(Waiting { call: call.keep(), answer });
         match state.waiting.len() {
-            1 => Going::First(answered),
+            1 => Going::First(answered, state.resting.pop()),
             MOST => Going::Last(state.leave(), answered),
             _ => Going::Along(answered),
         }
@@ -128,6 +143,16 @@ impl Batches {
     /// Those who have gathered go now.
     fn leave(&self) -> Vec<Waiting> {
         self.0.lock().leave()
+    }
+
+    /// Whether whoever is `called` so may wait for the next batch.
+    fn rest(&self, called: &Arc<Notify>) -> bool {
+        let mut state = self.0.lock();
+        let may_rest = state.resting.len() < CARRIERS;
+        if may_rest {
+            state.resting.push(Resting(Arc::clone(called)));
+        }
+        may_rest
     }
 
     fn come_back(&self, count: usize, room: Vec<Waiting>) {
@@ -173,12 +198,15 @@ impl Link {
                 let answer = Box::pin(timeout_at(until, self.run_alone(&call))).await;
                 return answer.unwrap_or(Err(Failure::TooLate));
             }
-            Going::First(answered) => {
-                self.spawn(gather(Arc::clone(self)));
+            Going::First(answered, resting) => {
+                if resting.is_none() {
+                    self.spawn(carry(Arc::clone(self)));
+                }
                 answered
             }
             Going::Last(batch, answered) => {
-                self.send(fly(Arc::clone(self), batch));
+                let link = Arc::clone(self);
+                self.send(async move { fly(&link, batch, pin!(sleep(LIMIT))).await });
                 answered
             }
             Going::Along(answered) => answered,
@@ -217,12 +245,22 @@ impl Drop for Away<'_> {
     }
 }
 
-/// Sends those who have gathered when the tasks that were ready before have run.
-async fn gather(link: Arc<Link>) {
-    others_first().await;
-    let batch = link.batches.leave();
-    // Boxed, so that the task is small while it is made.
-    Box::pin(fly(link, batch)).await;
+/// Sends those who have gathered when the tasks that were ready before have run; and those after
+/// them, as long as the connection is there: a new task for each batch costs more than the rest of it.
+async fn carry(link: Arc<Link>) {
+    let (called, known) = (Arc::new(Notify::new()), Arc::downgrade(&link));
+    let mut late = pin!(sleep(LIMIT));
+    let mut link = Some(link);
+    while let Some(there) = link.take() {
+        others_first().await;
+        fly(&there, there.batches.leave(), late.as_mut()).await;
+        if !there.batches.rest(&called) {
+            return;
+        }
+        drop(there);
+        called.notified().await;
+        link = known.upgrade();
+    }
 }
 
 /// Lets the tasks run that are ready. `yield_now` would also wait for news from outside, and for a
@@ -238,9 +276,9 @@ pub(super) fn others_first() -> impl Future<Output = ()> {
     })
 }
 
-/// Sends a batch, and gives everybody their answer.
-async fn fly(link: Arc<Link>, mut batch: Vec<Waiting>) {
-    let mut away = Away { link: &link, count: batch.len(), room: Vec::new() };
+/// Sends a batch, and gives everybody their answer. The timer may be that of an earlier one.
+async fn fly(link: &Link, mut batch: Vec<Waiting>, late: Pin<&mut Sleep>) {
+    let mut away = Away { link, count: batch.len(), room: Vec::new() };
     // Updates come first: they give back what others ask for.
     batch.sort_by_key(|waiting| !waiting.call.is_update());
     let sent = async {
@@ -252,9 +290,33 @@ async fn fly(link: Arc<Link>, mut batch: Vec<Waiting>) {
             _ => link.run(Script::Many, |by| command(by, &batch)).await,
         }
     };
-    let answers = timeout(LIMIT, sent).await.unwrap_or(Err(Failure::TooLate));
+    let answers = within(LIMIT, late, sent).await.unwrap_or(Err(Failure::TooLate));
     pass_on(answers, &mut batch);
     away.room = batch;
+}
+
+/// What `work` gives within `limit`; `None` past it. The timer is set only where it would go off too
+/// early, so that those who are fast leave it alone.
+async fn within<T>(
+    limit: Duration,
+    mut timer: Pin<&mut Sleep>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let until = Instant::now() + limit;
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        if let Poll::Ready(done) = work.as_mut().poll(context) {
+            return Poll::Ready(Some(done));
+        }
+        while timer.as_mut().poll(context).is_ready() {
+            if Instant::now() >= until {
+                return Poll::Ready(None);
+            }
+            timer.as_mut().reset(until);
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// The call for all of them, of which the updates come first.
