@@ -13,15 +13,13 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::mem::{replace, take};
-use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use redis::{Cmd, Value};
 use tokio::sync::{Notify, oneshot};
-use tokio::time::{Instant, Sleep, sleep, timeout_at};
+use tokio::time::Instant;
 
 use super::LIMIT;
 use super::acquire;
@@ -195,7 +193,7 @@ impl Link {
             Going::Alone => {
                 let _away = Away { link: self, count: 1, room: Vec::new() };
                 // Boxed, so that those who go with others are small.
-                let answer = Box::pin(timeout_at(until, self.run_alone(&call))).await;
+                let answer = Box::pin(self.timers.within(until, self.run_alone(&call))).await;
                 return answer.unwrap_or(Err(Failure::TooLate));
             }
             Going::First(answered, resting) => {
@@ -206,7 +204,7 @@ impl Link {
             }
             Going::Last(batch, answered) => {
                 let link = Arc::clone(self);
-                self.send(async move { fly(&link, batch, pin!(sleep(LIMIT))).await });
+                self.send(async move { fly(&link, batch).await });
                 answered
             }
             Going::Along(answered) => answered,
@@ -249,11 +247,10 @@ impl Drop for Away<'_> {
 /// them, as long as the connection is there: a new task for each batch costs more than the rest of it.
 async fn carry(link: Arc<Link>) {
     let (called, known) = (Arc::new(Notify::new()), Arc::downgrade(&link));
-    let mut late = pin!(sleep(LIMIT));
     let mut link = Some(link);
     while let Some(there) = link.take() {
         others_first().await;
-        fly(&there, there.batches.leave(), late.as_mut()).await;
+        fly(&there, there.batches.leave()).await;
         if !there.batches.rest(&called) {
             return;
         }
@@ -276,8 +273,8 @@ pub(super) fn others_first() -> impl Future<Output = ()> {
     })
 }
 
-/// Sends a batch, and gives everybody their answer. The timer may be that of an earlier one.
-async fn fly(link: &Link, mut batch: Vec<Waiting>, late: Pin<&mut Sleep>) {
+/// Sends a batch, and gives everybody their answer.
+async fn fly(link: &Link, mut batch: Vec<Waiting>) {
     let mut away = Away { link, count: batch.len(), room: Vec::new() };
     // Updates come first: they give back what others ask for.
     batch.sort_by_key(|waiting| !waiting.call.is_update());
@@ -290,33 +287,10 @@ async fn fly(link: &Link, mut batch: Vec<Waiting>, late: Pin<&mut Sleep>) {
             _ => link.run(Script::Many, |by| command(by, &batch)).await,
         }
     };
-    let answers = within(LIMIT, late, sent).await.unwrap_or(Err(Failure::TooLate));
+    let answers = link.timers.within(Instant::now() + LIMIT, sent).await;
+    let answers = answers.unwrap_or(Err(Failure::TooLate));
     pass_on(answers, &mut batch);
     away.room = batch;
-}
-
-/// What `work` gives within `limit`; `None` past it. The timer is set only where it would go off too
-/// early, so that those who are fast leave it alone.
-async fn within<T>(
-    limit: Duration,
-    mut timer: Pin<&mut Sleep>,
-    work: impl Future<Output = T>,
-) -> Option<T> {
-    let until = Instant::now() + limit;
-    let mut work = pin!(work);
-    poll_fn(|context| {
-        if let Poll::Ready(done) = work.as_mut().poll(context) {
-            return Poll::Ready(Some(done));
-        }
-        while timer.as_mut().poll(context).is_ready() {
-            if Instant::now() >= until {
-                return Poll::Ready(None);
-            }
-            timer.as_mut().reset(until);
-        }
-        Poll::Pending
-    })
-    .await
 }
 
 /// The call for all of them, of which the updates come first.

@@ -20,6 +20,7 @@ use super::batch::Batches;
 use super::error::Failure;
 use super::places::{Place, Places};
 use super::script::{By, Script};
+use super::timers::Timers;
 use super::watch::Watches;
 use crate::store::LeaseRequest;
 
@@ -38,6 +39,7 @@ pub(super) struct Link {
     watches: Arc<Watches>,
     places: Arc<Places>,
     pub(super) batches: Batches,
+    pub(super) timers: Timers,
     /// The names by which the server knows the scripts, in the order of [`Script::ALL`].
     names: Vec<String>,
 }
@@ -79,8 +81,9 @@ impl Link {
             }
             _ => return Err(Failure::Unsupported("no address that can be reached".to_owned())),
         };
-        let (batches, names) = Default::default();
-        let mut link = Self { connection, runtime, driver, alive, watches, places, batches, names };
+        let (batches, timers, names) = Default::default();
+        let mut link =
+            Self { connection, runtime, driver, alive, watches, places, batches, timers, names };
         for script in Script::ALL {
             link.names.push(link.load(*script).await?);
         }

@@ -144,6 +144,7 @@ mod node;
 mod operations;
 mod places;
 mod script;
+mod timers;
 mod tls;
 mod update;
 mod watch;

@@ -126,17 +126,17 @@ impl Node {
         operation: impl AsyncFnOnce(&Arc<Link>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let Bounds { runtime, until } = bounds;
-        let mut used = None;
-        let work = async {
-            let link = match self.links.current(runtime) {
-                Some(link) => link,
+        let link = match self.links.current(runtime) {
+            Some(link) => link,
+            None => {
                 // Seldom, and large.
-                None => Box::pin(self.links.open(runtime, &self.server)).await?,
-            };
-            operation(used.insert(link)).await
+                let opened = Box::pin(self.links.open(runtime, &self.server));
+                timeout_at(*until, opened).await.unwrap_or(Err(Failure::TooLate))?
+            }
         };
-        let answer = timeout_at(*until, work).await.unwrap_or(Err(Failure::TooLate));
-        if let (Err(failure), Some(link)) = (&answer, used) {
+        let answer = link.timers.within(*until, operation(&link)).await;
+        let answer = answer.unwrap_or(Err(Failure::TooLate));
+        if let Err(failure) = &answer {
             link.failed(failure);
         }
         answer
