@@ -10,8 +10,10 @@ use oncely::store::{
     Update, Updated,
 };
 use oncely_tests::redis::RedisServer;
+use oncely_tests::soon;
+use tokio::runtime::Handle;
 use tokio::task::{JoinSet, yield_now};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::redis_steps::{
     calls, complete, every_update, key, met, open, outcome, renew, request, take, update,
@@ -252,6 +254,26 @@ async fn callers_that_give_up_take_nobody_along() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn few_tasks_carry_all_crowds_and_end_with_the_store() {
+    let server = RedisServer::start();
+    let metrics = Handle::current().metrics();
+    let store = Arc::new(open(&server.url()).await);
+    let before = metrics.num_alive_tasks();
+    for round in 0..50 {
+        take_all(&store, (0..CROWD).map(|n| format!("{round}/{n}"))).await;
+    }
+    let carry = metrics.num_alive_tasks() - before;
+    assert!((1..=8).contains(&carry), "{carry} tasks stay");
+    drop(store);
+    soon(async {
+        while metrics.num_alive_tasks() > 0 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_forgets_the_scripts_under_load_gets_them_again() {
     let server = RedisServer::start();
     let store = Arc::new(open(&server.url()).await);
@@ -289,7 +311,7 @@ async fn a_crowd_hears_that_the_server_is_gone() {
     let shared = Arc::clone(&store);
     let asked = (0..CROWD).map(move |n| acquire(Arc::clone(&shared), request(&format!("{n}"))));
     let asked = tokio::spawn(all(asked));
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    sleep(Duration::from_millis(100)).await;
     server.kill();
     let answers = timeout(Duration::from_secs(3), asked).await.expect("answers").unwrap();
     for answer in answers {

@@ -248,7 +248,7 @@ impl Drop for Away<'_> {
 async fn carry(link: Arc<Link>) {
     let (called, known) = (Arc::new(Notify::new()), Arc::downgrade(&link));
     let mut link = Some(link);
-    while let Some(there) = link.take() {
+    while let Some(there) = link {
         others_first().await;
         fly(&there, there.batches.leave()).await;
         if !there.batches.rest(&called) {
