@@ -197,8 +197,10 @@ impl Link {
                 return answer.unwrap_or(Err(Failure::TooLate));
             }
             Going::First(answered, resting) => {
-                if resting.is_none() {
-                    self.spawn(carry(Arc::clone(self)));
+                match resting {
+                    // Dropped, it is called.
+                    Some(carrier) => drop(carrier),
+                    None => self.spawn(carry(Arc::clone(self))),
                 }
                 answered
             }
