@@ -158,11 +158,13 @@ async fn what_streams_or_is_too_large_passes_and_says_that_it_does_not_replay() 
     let answer = async |_, body: String| match body.as_str() {
         "stream" => Response::new(Body::new(Streaming(4))),
         "large" => Response::new(Body::from(vec![b'x'; (1 << 20) + 1])),
+        // Stored, its head would come before it.
+        "full" => Response::new(Body::from(vec![b'x'; 1 << 20])),
         _ => Response::new(Body::from(vec![b'x'; (1 << 20) - 4_096])),
     };
     let server = serve(|layer| layer, answer).await;
     let client = Client::http1(&server);
-    for (body, length) in [("stream", 15), ("large", (1 << 20) + 1)] {
+    for (body, length) in [("stream", 15), ("large", (1 << 20) + 1), ("full", 1 << 20)] {
         let first = client.post("/", Some(body), body).await;
         assert_eq!(first.status, 200);
         assert_eq!(first.body.len(), length);

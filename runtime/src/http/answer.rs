@@ -10,14 +10,14 @@ use http_body_util::BodyExt;
 
 use super::headers::{IDEMPOTENCY_REPLAYABLE, StoreHeaders, is_stored};
 use super::problem::broken_off;
-use super::recorded::{Recorded, TOO_LARGE, encode, unstorable};
+use super::recorded::{Recorded, encode, unstorable};
 use crate::idempotency::Codec;
 use crate::model::MAX_OUTCOME_BYTES;
 
 /// A response to the first request, or what was stored of it.
 pub(super) enum Answer<R> {
-    /// Its body has been read: the response as it was, and what is stored of it, if it can be.
-    Whole(Parts, Bytes, Option<Arc<[u8]>>),
+    /// Its body has been read: the response as it was, and what is stored of it.
+    Whole(Parts, Bytes, Arc<[u8]>),
     /// What was stored.
     Stored(Recorded),
     /// Passed through, because it streams or is too large.
@@ -30,7 +30,7 @@ impl<R> Answer<R> {
     /// How answers are stored.
     pub(super) fn codec() -> Codec<Self> {
         let encode = |answer: &Self| match answer {
-            Self::Whole(_, _, stored) => stored.clone().ok_or_else(|| unstorable(TOO_LARGE)),
+            Self::Whole(_, _, stored) => Ok(Arc::clone(stored)),
             Self::Stored(recorded) => recorded.encode(),
             Self::Passing(_) => Err(unstorable("the answer streams, or is larger than 1 MiB")),
             Self::Broken => Err(unstorable("the answer broke off")),
@@ -62,8 +62,11 @@ impl<R: Body + From<Bytes>> Answer<R> {
         let is_stored = |name: &HeaderName, value: &HeaderValue| {
             !never_store.contains(name) && is_stored(name, value, is_asked(name))
         };
-        let stored = encode(parts.status, &parts.headers, is_stored, &body).ok();
-        Self::Whole(parts, body, stored)
+        match encode(parts.status, &parts.headers, is_stored, &body) {
+            Ok(stored) => Self::Whole(parts, body, stored),
+            // Together with its headers it is too large.
+            Err(_) => Self::Passing(Response::from_parts(parts, body.into())),
+        }
     }
 
     /// Whether a repeated request gets it too.

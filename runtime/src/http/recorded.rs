@@ -23,9 +23,6 @@ pub struct Recorded {
     pub(super) body: Bytes,
 }
 
-/// Why most responses that cannot be stored cannot.
-pub(super) const TOO_LARGE: &str = "the answer is larger than 1 MiB";
-
 /// How many headers a replay gets besides: two that say that it is one and for how long, and the length
 /// of its body.
 const ADDED: usize = 3;
@@ -102,7 +99,7 @@ pub(super) fn encode(
     stored.extend_from_slice(body);
     match stored.len() {
         0..=MAX_OUTCOME_BYTES => Ok(stored.into()),
-        _ => Err(unstorable(TOO_LARGE)),
+        _ => Err(unstorable("the answer is larger than 1 MiB")),
     }
 }
 

@@ -15,7 +15,8 @@ const SPARE: usize = 64;
 ///
 /// To set a timer and to take it back is dear beside a command. So one that was set for earlier work
 /// stays as it is, and is set anew where it goes off too early: once in the length of a limit, and not
-/// once for each command.
+/// once for each command. One that would go off too late is set anew at once, which is seldom: limits
+/// of one length end in the order in which they began.
 #[derive(Default)]
 pub(super) struct Timers(Mutex<Vec<Pin<Box<Sleep>>>>);
 
@@ -31,6 +32,9 @@ impl Timers {
     ) -> Option<T> {
         let spare = self.0.lock().pop();
         let mut timer = spare.unwrap_or_else(|| Box::pin(sleep_until(until)));
+        if timer.deadline() > until {
+            timer.as_mut().reset(until);
+        }
         let mut work = pin!(work);
         let done = poll_fn(|context| {
             if let Poll::Ready(done) = work.as_mut().poll(context) {
@@ -85,6 +89,11 @@ mod tests {
         let late = timers.within(began + 4 * second, pending::<()>()).await;
         assert_eq!((late, began.elapsed().as_secs()), (None, 4));
         assert_eq!(timers.within(began, ready(7)).await, Some(7));
+        // It is set for later than the limit of what began before and comes to it only now.
+        let began = Instant::now();
+        assert_eq!(timers.within(began + 9 * second, yield_now()).await, Some(()));
+        let late = timers.within(began + second, pending::<()>()).await;
+        assert_eq!((late, began.elapsed().as_secs()), (None, 1));
         assert_eq!(timers.0.lock().len(), 1);
     }
 }
