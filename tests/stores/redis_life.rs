@@ -89,6 +89,26 @@ async fn a_deleted_key_is_lost() {
     }
 }
 
+#[tokio::test]
+async fn the_answer_to_a_call_that_was_dropped_goes_to_nobody_else() {
+    let server = RedisServer::start();
+    let store = open(&server.url()).await;
+    for polls in 0..60 {
+        let dropped = [request(&format!("dropped/{polls}"))];
+        let mut call = store.acquire(&dropped);
+        for _ in 0..polls % 3 {
+            poll_fn(|context| Poll::Ready(call.as_mut().poll(context).is_ready())).await;
+        }
+        drop(call);
+        // Was it the answer to the other call, these would not be the lease's key and token.
+        let lease = take(&store, &request(&format!("next/{polls}"))).await;
+        let mut renewal = [(lease.clone(), renew())];
+        drop(poll_fn(|context| Poll::Ready(store.update(&renewal).as_mut().poll(context))).await);
+        renewal[0].1 = Update::Release;
+        assert_eq!(store.update(&renewal).await.unwrap(), [Updated::Applied]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_server_is_unavailable_in_time_and_then_goes_on() {
     let server = RedisServer::start();

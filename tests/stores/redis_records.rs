@@ -258,4 +258,24 @@ async fn several_keys_at_once_are_taken_and_ended_as_one_by_one() {
     assert_eq!(done.fingerprint, Some(fingerprint));
     assert_eq!(outcome(done), StoredOutcome::Value((*b"d").into()));
     assert!(take(&store, &request("e")).await.token > leases[1].token);
+
+    // Three of them; then with leases of different lengths, each of which counts for itself.
+    let names = ["f", "g", "h"];
+    for longer in [Duration::ZERO, LONG] {
+        let mut requests = names.map(request);
+        requests[2].lease += longer;
+        let Acquired::Leases(leases) = store.acquire(&requests).await.unwrap() else { panic!() };
+        let tokens = leases.iter().map(|lease| lease.token.value());
+        assert!(tokens.is_sorted_by(|one, next| one + 31 < *next), "{leases:?}");
+        if !longer.is_zero() {
+            let RecordState::InProgress { remaining } = met(&store, "h").await.state else {
+                panic!()
+            };
+            assert!(remaining > LONG, "{remaining:?}");
+        }
+        let ends: Vec<_> = leases.into_iter().map(|lease| (lease, Update::Release)).collect();
+        assert_eq!(store.update(&ends).await.unwrap(), [Updated::Applied; 3]);
+        let left = server.ask::<i64>(&["PTTL", key("h").as_str()]);
+        assert!((MINUTE - 5_000..=MINUTE).contains(&left), "{left} ms");
+    }
 }

@@ -24,7 +24,7 @@ const TAKE: &str = "
 /// Looks whose the record is, and notes that it is free.
 const RELEASE: &str = "
     redis.call('GET', KEYS[1])
-    redis.call('SET', KEYS[1], '1 f - - - 3613285916672001\\n', 'PX', ARGV[2])
+    redis.call('SET', KEYS[1], '1 f - - - 3613285916672001\\n', 'PX', '60000')
     return 1";
 /// Looks whose the record is, and writes the outcome.
 const COMPLETE: &str = "
@@ -106,9 +106,9 @@ impl Floor {
 
     async fn update(&mut self, script: &str, name: &str, outcome: Option<&[u8]>) -> Result<()> {
         let mut call = redis::cmd("EVALSHA");
-        call.arg(script).arg(1).arg(name).arg("3613285916672001").arg(86_401_000);
+        call.arg(script).arg(1).arg(name).arg("3613285916672001");
         if let Some(outcome) = outcome {
-            call.arg(outcome);
+            call.arg(86_401_000).arg(outcome);
         }
         Ok(call.exec_async(&mut self.connection).await?)
     }

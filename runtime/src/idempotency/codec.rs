@@ -187,12 +187,16 @@ struct Limited {
 
 impl Write for Limited {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes).map(|()| bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.has_null |= bytes == b"null";
         if self.bytes.len() + bytes.len() > MAX_OUTCOME_BYTES {
             return Err(io::Error::other("the outcome is larger than 1 MiB"));
         }
         self.bytes.extend_from_slice(bytes);
-        Ok(bytes.len())
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {

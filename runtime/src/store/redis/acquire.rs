@@ -5,11 +5,13 @@ use redis::{Cmd, Value};
 use super::error::Failure;
 use super::layout::{decode, number};
 use super::script::{By, Script, TOKENS, millis};
-use crate::store::record::{ABANDONED, Record, Standing};
+use crate::store::record::{ABANDONED, Record, SPARE_TOKENS, Standing};
 use crate::store::{Acquired, Fingerprint, Lease, LeaseRequest, OnInterrupted, Token};
 
 /// How many arguments the script takes for each key.
 const ARGUMENTS: usize = 3;
+/// From one token to the next.
+const STRIDE: u64 = SPARE_TOKENS + 1;
 
 /// The call that takes every key, or none; the tokens are counted at the key `counter`.
 pub(super) fn command(by: By<'_>, counter: &str, requests: &[LeaseRequest], offset: i64) -> Cmd {
@@ -19,12 +21,21 @@ pub(super) fn command(by: By<'_>, counter: &str, requests: &[LeaseRequest], offs
         command.arg(request.key.as_str());
     }
     match requests {
-        // What nearly all choose need not be said of one key.
-        [request] if letter(request) == b'r' && offset == 0 => wish(&mut command, request),
+        // What nearly all choose need not be said, nor what all have in common.
+        [first, ..]
+            if offset == 0 && requests.iter().all(|other| is_usual_beside(first, other)) =>
+        {
+            command.arg(keep(first));
+            requests.iter().for_each(|request| mine(&mut command, request));
+        }
         _ => requests.iter().for_each(|request| arguments(&mut command, request)),
     }
     Script::end(&mut command, offset);
     command
+}
+
+fn is_usual_beside(first: &LeaseRequest, other: &LeaseRequest) -> bool {
+    letter(other) == b'r' && other.lease == first.lease
 }
 
 /// What the script takes for each key.
@@ -35,6 +46,17 @@ fn arguments(command: &mut Cmd, request: &LeaseRequest) {
 
 /// The same but for the choice, which the script of many calls is told apart.
 pub(super) fn wish(command: &mut Cmd, request: &LeaseRequest) {
+    command.arg(keep(request));
+    mine(command, request);
+}
+
+/// For how many ms the record is kept.
+fn keep(request: &LeaseRequest) -> i64 {
+    millis(request.lease.saturating_add(ABANDONED))
+}
+
+/// The attempt's id with the fingerprint.
+fn mine(command: &mut Cmd, request: &LeaseRequest) {
     const ID: usize = 16;
     let mut mine = [0; ID + Fingerprint::BYTES];
     mine[..ID].copy_from_slice(request.attempt_id.as_bytes());
@@ -45,7 +67,7 @@ pub(super) fn wish(command: &mut Cmd, request: &LeaseRequest) {
         }
         None => ID,
     };
-    command.arg(millis(request.lease.saturating_add(ABANDONED))).arg(&mine[..length]);
+    command.arg(&mine[..length]);
 }
 
 /// The choice for interruptions.
@@ -92,15 +114,27 @@ pub(super) fn answer(requests: &[LeaseRequest], answer: Value) -> Result<Acquire
     }
 }
 
-/// The leases from their tokens and attempts, in one text. A token alone is that of a first attempt.
+/// The leases from their tokens and attempts, in one text. A token alone is that of the first key, where
+/// each is the first attempt and has the next token.
 fn leases(requests: &[LeaseRequest], granted: &[u8]) -> Result<Acquired, Failure> {
-    let mut words = granted.split(|byte| *byte == b' ');
+    let lease = |request: &LeaseRequest, token: u64, attempt: u32| {
+        Lease::new(request.key.clone(), Token::new(token), attempt)
+    };
     let mut leases = Vec::with_capacity(requests.len());
+    if !granted.contains(&b' ') {
+        let mut token: u64 = number(granted, "token").map_err(|_| odd())?;
+        for request in requests {
+            leases.push(lease(request, token, 1));
+            token = token.checked_add(STRIDE).ok_or_else(odd)?;
+        }
+        return Ok(Acquired::Leases(leases));
+    }
+    let mut words = granted.split(|byte| *byte == b' ');
+    let mut word = || words.next().ok_or_else(odd);
     for request in requests {
-        let token = number(words.next().ok_or_else(odd)?, "token").map_err(|_| odd())?;
-        let attempt = words.next().map_or(Ok(1), |attempt| number(attempt, "attempt"));
-        let (token, attempt) = (Token::new(token), attempt.map_err(|_| odd())?);
-        leases.push(Lease::new(request.key.clone(), token, attempt));
+        let token = number(word()?, "token").map_err(|_| odd())?;
+        let attempt = number(word()?, "attempt").map_err(|_| odd())?;
+        leases.push(lease(request, token, attempt));
     }
     if words.next().is_some() {
         return Err(odd());

@@ -1,51 +1,54 @@
 -- What most acquires of several keys find, such as that of a call and its lock: all are free, or
 -- the first of them that is not has an outcome. Whatever else it meets is left to what follows.
+--
+-- KEYS: the counter of tokens, the keys.
+-- ARGV, if all choices are `r` and all leases as long: for how many ms each record is kept, then of
+-- each key the attempt's id and the fingerprint. Otherwise what `acquire` takes.
+-- Answers with the first token alone where each is the first attempt, and the next token for each.
 
-if #KEYS > 2 and #ARGV == 3 * #KEYS - 3 then
+if #KEYS > 2 and #ARGV == #KEYS then
   local call, sub, format = redis.call, string.sub, string.format
-  local time = call('TIME')
-  local seconds, micros = time[1], time[2]
+  local keep, time, raws, usual = ARGV[1], call('TIME'), {}, true
+  local seconds, micros = time[1] + 0, time[2] + 0
+  local now = seconds * 1000 + (micros - micros % 1000) / 1000
   local token = (seconds * 1000000 + micros) * 2
-  if #micros < 6 then micros = sub('00000' .. micros, -6) end
-  local now = seconds .. sub(micros, 1, 3)
-  local notes, usual = {}, #now == 13
   for i = 2, #KEYS do
-    local choice, raw = ARGV[3 * i - 3], call('GET', KEYS[i])
-    local state, past = raw and sub(raw, 1, 4), nil
-    if state == '1 c ' and sub(raw, 28, 40) > now then
-      return { i - 1, now, raw }
-    elseif not raw then
-      past = 0
-    elseif state == '1 f ' and #raw == 27 then
-      past = tonumber(sub(raw, 11, 26))
+    local raw = call('GET', KEYS[i])
+    if raw then
+      local state, moment = sub(raw, 1, 4), format('%d', now)
+      if state == '1 c ' and sub(raw, 28, 40) > moment then return { i - 1, moment, raw } end
+      usual = state == '1 f ' and #raw == 27
+      if not usual then break end
+      local past = tonumber(sub(raw, 11, 26))
+      if token < past + 32 then token = past + 32 end
+      raws[i] = raw
     end
-    usual = usual and past and (choice == 'r' or choice == 'h')
-    if not usual then break end
-    notes[i] = raw and sub(raw, 6, 8) or ' - '
-    if past + 32 > token then token = past + 32 end
   end
   local last = usual and (call('GET', KEYS[1]) or '0000000000000000')
   local count = last and #last == 16 and tonumber(last)
-  if count and count + 32 > token then token = count + 32 end
-  local highest = token + 32 * (#KEYS - 2)
-  -- `%d` is twice as fast as `%.0f`; where it has but 32 bits the length is not that.
-  if count and highest < 9007199254740992 and #format('%d', token) == 16 then
-    call('SET', KEYS[1], format('%d', highest))
-    local answer = {}
-    for i = 2, #KEYS do
-      local keep, mine, choice = ARGV[3 * i - 5], ARGV[3 * i - 4], ARGV[3 * i - 3]
-      local times = format('%d %d ', token, now + keep - 86400000)
-      local value = (choice == 'h' and '1 p h' or '1 p r') .. notes[i]
-        .. (#mine == 16 and '- ' or 'f ') .. times .. now .. ' 1\n' .. mine
-      if choice == 'h' then
-        call('SET', KEYS[i], value)
-      else
-        call('SET', KEYS[i], value, 'PX', keep)
+  if count then
+    if token < count + 32 then token = count + 32 end
+    local highest = token + 32 * (#KEYS - 2)
+    -- `%d` is twice as fast as `%.0f`; where it has but 32 bits the length is not that.
+    local first, times = format('%d', token), format(' %d %d 1\n', now + keep - 86400000, now)
+    if highest < 9007199254740992 and #first + #times == 47 then
+      call('SET', KEYS[1], format('%d', highest))
+      local text = first
+      for i = 2, #KEYS do
+        local raw, mine = raws[i], ARGV[i]
+        call('SET', KEYS[i], '1 p r' .. (raw and sub(raw, 6, 8) or ' - ')
+          .. (#mine == 16 and '- ' or 'f ') .. text .. times .. mine, 'PX', keep)
+        token = token + 32
+        if i < #KEYS then text = format('%d', token) end
       end
-      answer[i - 1] = sub(times, 1, 16) .. ' 1'
-      token = token + 32
+      return first
     end
-    return table.concat(answer, ' ')
+  end
+  -- Spelled out for what follows.
+  local given = ARGV
+  ARGV = {}
+  for i = 2, #KEYS do
+    ARGV[3 * i - 5], ARGV[3 * i - 4], ARGV[3 * i - 3] = keep, given[i], 'r'
   end
 end
 

@@ -8,11 +8,12 @@
 //! Each call of a batch has its own answer, and gives up for itself: what they share is the way, and
 //! only a lost connection or a script that fails as a whole is everybody's.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::mem::{replace, take};
+use std::pin::pin;
+use std::slice::from_ref;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -40,25 +41,32 @@ const MOST: usize = 64;
 const LONG: usize = 16 * 1024;
 
 /// One thing that somebody asks for, of one key and by the server's own clock.
+#[derive(Clone, Copy)]
 pub(super) enum One<'a> {
-    Acquire(Cow<'a, LeaseRequest>),
-    Update(Cow<'a, (Lease, Update)>),
+    Acquire(&'a LeaseRequest),
+    Update(&'a (Lease, Update)),
 }
 
-impl One<'_> {
-    fn key(&self) -> &Key {
+/// The same, for as long as it has to wait for others.
+enum Kept {
+    Acquire(LeaseRequest),
+    Update((Lease, Update)),
+}
+
+impl<'a> One<'a> {
+    fn key(self) -> &'a Key {
         match self {
             Self::Acquire(request) => &request.key,
             Self::Update(update) => &update.0.key,
         }
     }
 
-    fn is_update(&self) -> bool {
+    fn is_update(self) -> bool {
         matches!(self, Self::Update(_))
     }
 
     /// What tells the script what to do.
-    fn letter(&self) -> u8 {
+    fn letter(self) -> u8 {
         match self {
             Self::Acquire(request) => acquire::letter(request),
             Self::Update(update) => update::letter(&update.1),
@@ -66,25 +74,34 @@ impl One<'_> {
     }
 
     /// How long the outcome is that it brings, in bytes.
-    fn outcome(&self) -> usize {
+    fn outcome(self) -> usize {
         match self {
             Self::Acquire(_) => 0,
             Self::Update(update) => update::outcome(&update.1).len(),
         }
     }
 
-    fn keep(&self) -> One<'static> {
+    fn keep(self) -> Kept {
         match self {
-            Self::Acquire(request) => One::Acquire(Cow::Owned(request.as_ref().clone())),
-            Self::Update(update) => One::Update(Cow::Owned(update.as_ref().clone())),
+            Self::Acquire(request) => Kept::Acquire(request.clone()),
+            Self::Update(update) => Kept::Update(update.clone()),
         }
     }
 }
 
 /// A call that gathers with others, and whoever waits for its answer.
 struct Waiting {
-    call: One<'static>,
+    call: Kept,
     answer: oneshot::Sender<Result<Value, Failure>>,
+}
+
+impl Waiting {
+    fn call(&self) -> One<'_> {
+        match &self.call {
+            Kept::Acquire(request) => One::Acquire(request),
+            Kept::Update(update) => One::Update(update),
+        }
+    }
 }
 
 /// What is on its way on one connection, and what gathers.
@@ -123,7 +140,7 @@ enum Going {
 type Answered = oneshot::Receiver<Result<Value, Failure>>;
 
 impl Batches {
-    fn enter(&self, call: &One<'_>) -> Going {
+    fn enter(&self, call: One<'_>) -> Going {
         let mut state = self.0.lock();
         if call.outcome() > LONG || (state.on_their_way < FEW && state.waiting.is_empty()) {
             state.on_their_way += 1;
@@ -185,15 +202,14 @@ impl Link {
         call: One<'_>,
         until: Instant,
     ) -> Result<Value, Failure> {
-        if let One::Acquire(request) = &call {
+        if let One::Acquire(request) = call {
             // It is the caller's turn now, whatever was asked where a call was heard.
             drop(self.places().asks(request.attempt_id));
         }
-        let answered = match self.batches.enter(&call) {
+        let answered = match self.batches.enter(call) {
             Going::Alone => {
                 let _away = Away { link: self, count: 1, room: Vec::new() };
-                // Boxed, so that those who go with others are small.
-                let answer = Box::pin(self.timers.within(until, self.run_alone(&call))).await;
+                let answer = self.timers.within(until, pin!(self.run_alone(call))).await;
                 return answer.unwrap_or(Err(Failure::TooLate));
             }
             Going::First(answered, resting) => {
@@ -216,18 +232,13 @@ impl Link {
         answered.await.unwrap_or_else(gone)
     }
 
-    async fn run_alone(&self, call: &One<'_>) -> Result<Value, Failure> {
-        match call {
-            One::Acquire(request) => {
-                let request = std::slice::from_ref(request.as_ref());
-                let command = |by: By<'_>| acquire::command(by, TOKENS, request, 0);
-                self.run(Script::Acquire, command).await
-            }
-            One::Update(update) => {
-                let update = std::slice::from_ref(update.as_ref());
-                self.run(Script::Update, |by| update::command(by, update, 0)).await
-            }
-        }
+    async fn run_alone(&self, call: One<'_>) -> Result<Value, Failure> {
+        let script = if call.is_update() { Script::Update } else { Script::Acquire };
+        let command = |by: By<'_>| match call {
+            One::Acquire(request) => acquire::command(by, TOKENS, from_ref(request), 0),
+            One::Update(update) => update::command(by, from_ref(update), 0),
+        };
+        self.run(script, command).await
     }
 }
 
@@ -279,17 +290,17 @@ pub(super) fn others_first() -> impl Future<Output = ()> {
 async fn fly(link: &Link, mut batch: Vec<Waiting>) {
     let mut away = Away { link, count: batch.len(), room: Vec::new() };
     // Updates come first: they give back what others ask for.
-    batch.sort_by_key(|waiting| !waiting.call.is_update());
+    batch.sort_by_key(|waiting| !waiting.call().is_update());
     let sent = async {
         match &batch[..] {
             [] => Ok(Value::Array(Vec::new())),
             [waiting] => {
-                link.run_alone(&waiting.call).await.map(|answer| Value::Array(vec![answer]))
+                link.run_alone(waiting.call()).await.map(|answer| Value::Array(vec![answer]))
             }
             _ => link.run(Script::Many, |by| command(by, &batch)).await,
         }
     };
-    let answers = link.timers.within(Instant::now() + LIMIT, sent).await;
+    let answers = link.timers.within(Instant::now() + LIMIT, pin!(sent)).await;
     let answers = answers.unwrap_or(Err(Failure::TooLate));
     pass_on(answers, &mut batch);
     away.room = batch;
@@ -297,20 +308,20 @@ async fn fly(link: &Link, mut batch: Vec<Waiting>) {
 
 /// The call for all of them, of which the updates come first.
 fn command(by: By<'_>, batch: &[Waiting]) -> Cmd {
-    let updates = batch.partition_point(|waiting| waiting.call.is_update());
+    let updates = batch.partition_point(|waiting| waiting.call().is_update());
     let mut letters = Vec::with_capacity(batch.len() + 1);
-    letters.extend(batch[..updates].iter().map(|waiting| waiting.call.letter()));
+    letters.extend(batch[..updates].iter().map(|waiting| waiting.call().letter()));
     letters.push(b'|');
-    letters.extend(batch[updates..].iter().map(|waiting| waiting.call.letter()));
-    let outcomes = batch.iter().map(|waiting| waiting.call.outcome()).sum();
+    letters.extend(batch[updates..].iter().map(|waiting| waiting.call().letter()));
+    let outcomes = batch.iter().map(|waiting| waiting.call().outcome()).sum();
     let mut command = Script::call(by, batch.len() + 1, update::ARGUMENTS, outcomes);
     command.arg(TOKENS);
     for waiting in batch {
-        command.arg(waiting.call.key().as_str());
+        command.arg(waiting.call().key().as_str());
     }
     command.arg(letters);
     for waiting in batch {
-        match &waiting.call {
+        match waiting.call() {
             One::Acquire(request) => acquire::wish(&mut command, request),
             One::Update(one) => update::arguments_of_many(&mut command, one),
         }

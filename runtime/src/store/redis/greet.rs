@@ -8,7 +8,7 @@ use super::link::Link;
 
 /// Looks at the server behind a new connection, which is part of a cluster or is not.
 pub(super) async fn greet(link: &Link, address: &str, in_cluster: bool) -> Result<(), Failure> {
-    match link.ask(&redis::cmd("INFO")).await {
+    match link.ask(redis::cmd("INFO")).await {
         Ok(Value::VerbatimString { text, .. }) => examine(&text, address, in_cluster),
         Ok(Value::BulkString(text)) => {
             examine(&String::from_utf8_lossy(&text), address, in_cluster)

@@ -17,6 +17,7 @@ use tokio::task::{AbortHandle, unconstrained};
 
 use super::address::Server;
 use super::batch::Batches;
+use super::couriers::Couriers;
 use super::error::Failure;
 use super::places::{Place, Places};
 use super::script::{By, Script};
@@ -32,7 +33,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// A connection that many share: commands are answered in the order in which they were sent, and
 /// what the server pushes comes in between.
 pub(super) struct Link {
-    connection: MultiplexedConnection,
+    couriers: Couriers,
     runtime: Handle,
     driver: AbortHandle,
     alive: Arc<AtomicBool>,
@@ -81,9 +82,10 @@ impl Link {
             }
             _ => return Err(Failure::Unsupported("no address that can be reached".to_owned())),
         };
+        let couriers = Couriers::new(connection);
         let (batches, timers, names) = Default::default();
         let mut link =
-            Self { connection, runtime, driver, alive, watches, places, batches, timers, names };
+            Self { couriers, runtime, driver, alive, watches, places, batches, timers, names };
         for script in Script::ALL {
             link.names.push(link.load(*script).await?);
         }
@@ -114,12 +116,14 @@ impl Link {
     }
 
     /// Sends a command and waits for its answer.
-    pub(super) async fn ask(&self, command: &Cmd) -> Result<Value, Failure> {
-        let mut connection = self.connection.clone();
-        match connection.send_packed_command(command).await? {
-            Value::ServerError(error) => Err(Failure::Redis(error.into())),
-            // One within it may be the answer to somebody else.
-            answer => Ok(answer),
+    pub(super) fn ask(&self, command: Cmd) -> impl Future<Output = Result<Value, Failure>> {
+        let carried = self.couriers.carry(command);
+        async {
+            match carried.await? {
+                Value::ServerError(error) => Err(Failure::Redis(error.into())),
+                // One within it may be the answer to somebody else.
+                answer => Ok(answer),
+            }
         }
     }
 
@@ -130,11 +134,11 @@ impl Link {
         command: impl Fn(By<'_>) -> Cmd,
     ) -> Result<Value, Failure> {
         let name = &self.names[script as usize];
-        match self.ask(&command(By::Name(name))).await {
+        match self.ask(command(By::Name(name))).await {
             // The server was restarted behind a proxy, or told to forget. Nothing was done. It
             // could forget again before it is told to run what it was told to load.
             Err(failure) if failure.is_no_script() => {
-                self.ask(&command(By::Text(script.text()))).await
+                self.ask(command(By::Text(script.text()))).await
             }
             answer => answer,
         }
@@ -152,7 +156,7 @@ impl Link {
         // be room for nobody's between the two.
         let mut both = redis::Pipeline::new();
         both.add_command(redis::cmd("ASKING")).add_command(command(By::Text(script.text())));
-        let mut connection = self.connection.clone();
+        let mut connection = self.couriers.connection().clone();
         let mut answers = connection.send_packed_commands(&both, 0, 2).await?;
         match answers.pop() {
             Some(Value::ServerError(error)) => Err(Failure::Redis(error.into())),
@@ -162,18 +166,21 @@ impl Link {
     }
 
     async fn load(&self, script: Script) -> Result<String, Failure> {
-        let name = self.ask(redis::cmd("SCRIPT").arg("LOAD").arg(script.text())).await?;
+        let mut load = redis::cmd("SCRIPT");
+        load.arg("LOAD").arg(script.text());
+        let name = self.ask(load).await?;
         redis::from_redis_value(name).map_err(|_| Failure::odd("load"))
     }
 
     /// Resolves when `key` may have changed; `None` if the connection is gone.
     pub(super) fn watch(&self, key: &str) -> Option<OwnedNotified> {
-        self.watches.watch(key, &self.connection, &self.runtime)
+        self.watches.watch(key, self.couriers.connection(), &self.runtime)
     }
 
     /// A place in the queue of the request's key; `None` if the connection is gone.
     pub(super) fn wait(self: &Arc<Self>, request: &LeaseRequest, offset: i64) -> Option<Place> {
-        let calls = self.places.join(request.attempt_id, &self.connection, &self.runtime)?;
+        let calls =
+            self.places.join(request.attempt_id, self.couriers.connection(), &self.runtime)?;
         Some(Place::new(self, calls, request, offset))
     }
 

@@ -136,6 +136,7 @@ mod address;
 mod batch;
 #[cfg(feature = "redis-cluster")]
 mod cluster;
+mod couriers;
 mod error;
 mod greet;
 mod layout;

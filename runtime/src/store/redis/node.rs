@@ -1,6 +1,7 @@
 //! One server, and the connections to it.
 
 use std::fmt;
+use std::pin::pin;
 use std::slice;
 use std::sync::Arc;
 
@@ -134,7 +135,7 @@ impl Node {
                 timeout_at(*until, opened).await.unwrap_or(Err(Failure::TooLate))?
             }
         };
-        let answer = link.timers.within(*until, operation(&link)).await;
+        let answer = link.timers.within(*until, pin!(operation(&link))).await;
         let answer = answer.unwrap_or(Err(Failure::TooLate));
         if let Err(failure) = &answer {
             link.failed(failure);

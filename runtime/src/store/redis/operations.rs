@@ -1,6 +1,5 @@
 //! The operations of the store, on one server or on a cluster.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,9 +28,7 @@ impl Store for RedisStore {
             match &self.servers {
                 Servers::One(node) => {
                     let answer = match requests {
-                        [request] if offset == 0 => {
-                            node.one(&bounds, One::Acquire(Cow::Borrowed(request))).await
-                        }
+                        [request] if offset == 0 => node.one(&bounds, One::Acquire(request)).await,
                         _ => {
                             let command =
                                 |by: By<'_>| acquire::command(by, TOKENS, requests, offset);
@@ -64,9 +61,7 @@ impl Store for RedisStore {
             match &self.servers {
                 Servers::One(node) => {
                     let answer = match updates {
-                        [update] if offset == 0 => {
-                            node.one(&bounds, One::Update(Cow::Borrowed(update))).await
-                        }
+                        [update] if offset == 0 => node.one(&bounds, One::Update(update)).await,
                         _ => {
                             let command = |by: By<'_>| update::command(by, updates, offset);
                             node.run(&bounds, Script::Update, command).await

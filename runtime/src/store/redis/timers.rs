@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::Poll;
 
 use parking_lot::Mutex;
@@ -28,14 +28,13 @@ impl Timers {
     pub(super) async fn within<T>(
         &self,
         until: Instant,
-        work: impl Future<Output = T>,
+        mut work: Pin<&mut impl Future<Output = T>>,
     ) -> Option<T> {
         let spare = self.0.lock().pop();
         let mut timer = spare.unwrap_or_else(|| Box::pin(sleep_until(until)));
         if timer.deadline() > until {
             timer.as_mut().reset(until);
         }
-        let mut work = pin!(work);
         let done = poll_fn(|context| {
             if let Poll::Ready(done) = work.as_mut().poll(context) {
                 return Poll::Ready(Some(done));
@@ -66,6 +65,7 @@ impl fmt::Debug for Timers {
 #[cfg(test)]
 mod tests {
     use std::future::{pending, ready};
+    use std::pin::pin;
     use std::time::Duration;
 
     use tokio::task::yield_now;
@@ -78,21 +78,21 @@ mod tests {
         let timers = Timers::default();
         let second = Duration::from_secs(1);
         let began = Instant::now();
-        assert_eq!(timers.within(began + second, yield_now()).await, Some(()));
+        assert_eq!(timers.within(began + second, pin!(yield_now())).await, Some(()));
         sleep(second / 2).await;
         // Longer than what the timer is set for, and just within the new limit.
-        let done = timers.within(began + 2 * second, sleep(second)).await;
+        let done = timers.within(began + 2 * second, pin!(sleep(second))).await;
         assert_eq!((done, began.elapsed().as_secs()), (Some(()), 1));
-        let late = timers.within(began + 3 * second, pending::<()>()).await;
+        let late = timers.within(began + 3 * second, pin!(pending::<()>())).await;
         assert_eq!((late, began.elapsed().as_secs()), (None, 3));
         // The timer has gone off, and is of use again.
-        let late = timers.within(began + 4 * second, pending::<()>()).await;
+        let late = timers.within(began + 4 * second, pin!(pending::<()>())).await;
         assert_eq!((late, began.elapsed().as_secs()), (None, 4));
-        assert_eq!(timers.within(began, ready(7)).await, Some(7));
+        assert_eq!(timers.within(began, pin!(ready(7))).await, Some(7));
         // It is set for later than the limit of what began before and comes to it only now.
         let began = Instant::now();
-        assert_eq!(timers.within(began + 9 * second, yield_now()).await, Some(()));
-        let late = timers.within(began + second, pending::<()>()).await;
+        assert_eq!(timers.within(began + 9 * second, pin!(yield_now())).await, Some(()));
+        let late = timers.within(began + second, pin!(pending::<()>())).await;
         assert_eq!((late, began.elapsed().as_secs()), (None, 1));
         assert_eq!(timers.0.lock().len(), 1);
     }

@@ -13,8 +13,10 @@ use crate::store::{Lease, Update, Updated};
 /// An outcome that is over is over by its record; the server may delete it a little later.
 const SPARE: Duration = Duration::from_secs(1);
 
-// The scripts are told how long to keep a record, and count back from it to when it ends.
+// The scripts are told how long to keep a record, and count back from it to when it ends. How long to
+// keep what was given back they know.
 const _: () = assert!(ABANDONED.as_millis() == 86_400_000 && SPARE.as_millis() == 1_000);
+const _: () = assert!(TOMBSTONE.as_millis() == 60_000);
 
 /// How many arguments the script takes for each update; that of many calls takes one less.
 pub(super) const ARGUMENTS: usize = 4;
@@ -27,11 +29,13 @@ pub(super) fn command(by: By<'_>, updates: &[(Lease, Update)], offset: i64) -> C
         command.arg(lease.key.as_str());
     }
     match updates {
-        [(lease, update)] if offset == 0 && is_usual(update) => {
-            let (_, keep) = parts(update);
-            command.arg(TokenText(lease.token)).arg(keep);
-            if let Update::Complete { .. } = update {
-                command.arg(outcome(update));
+        [first, others @ ..] if offset == 0 && are_usual(first, others) => {
+            command.arg(TokenText(first.0.token));
+            if let Update::Complete { .. } = &first.1 {
+                command.arg(parts(&first.1).1).arg(outcome(&first.1));
+            }
+            for (lease, _) in others {
+                command.arg(TokenText(lease.token));
             }
         }
         _ => updates.iter().for_each(|update| arguments(&mut command, update)),
@@ -40,13 +44,18 @@ pub(super) fn command(by: By<'_>, updates: &[(Lease, Update)], offset: i64) -> C
     command
 }
 
-/// Whether the script knows what to do, if it is all it has to do, from how many arguments it gets.
-fn is_usual(update: &Update) -> bool {
-    match update {
+/// Whether the script knows from the number of its arguments what to do: a value for the first or
+/// its release, and the release of others.
+fn are_usual((first, update): &(Lease, Update), others: &[(Lease, Update)]) -> bool {
+    let is_usual = match update {
         Update::Release => true,
         Update::Complete { outcome, .. } => outcome.code() == 0,
         Update::Renew { .. } | Update::Interrupt => false,
-    }
+    };
+    let is_released = |(lease, update): &(Lease, Update)| {
+        matches!(update, Update::Release) && lease.key != first.key
+    };
+    is_usual && others.iter().all(is_released)
 }
 
 /// What the script takes for each update.
@@ -94,6 +103,7 @@ pub(super) fn outcome(update: &Update) -> &[u8] {
 /// [`Updated::Lost`]: the leases that are renewed beside it must not be lost with it.
 pub(super) fn answer(updates: &[(Lease, Update)], answer: Value) -> Result<Vec<Updated>, Failure> {
     let answers = match answer {
+        Value::Int(1) => return Ok(vec![Updated::Applied; updates.len()]),
         Value::Array(answers) => answers,
         alone => vec![alone],
     };

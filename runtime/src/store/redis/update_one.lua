@@ -3,30 +3,33 @@
 -- more than all the rest, so there are few; whatever else it meets is left to what follows.
 --
 -- KEYS: the key.
--- ARGV: the token, and for how many ms the record is kept, to give it back; then the bytes of a
--- value, to complete it with that, which ends a second before it is gone.
+-- ARGV: the token, to give it back; and for how many ms the record is kept and the bytes of a value,
+-- to complete it with that, which ends a second before it is gone. Otherwise what `update` takes.
+
+-- For how many ms what was given back is kept.
+local FREE = '60000'
 
 local ARGV = ARGV
-if #ARGV == 2 or #ARGV == 3 then
+if #KEYS == 1 and (#ARGV == 1 or #ARGV == 3) then
   local key, token, keep, outcome = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
-  local call, raw = redis.call, redis.pcall('GET', KEYS[1])
-  if type(raw) == 'string' and string.find(raw, token, 11, true) == 11
-    and string.find(raw, ' 1\n', 55, true) == 55 then
+  local call, find, raw = redis.call, string.find, redis.pcall('GET', KEYS[1])
+  if type(raw) == 'string' and find(raw, token, 11, true) == 11
+    and find(raw, ' 1\n', 55, true) == 55 then
     local version, _, state, _, choice, _, note, _, print = string.byte(raw, 1, 9)
     local held = version == 49 and state == 112 -- 1 p
     if held and note == 45 then -- Nobody waits (-).
       if not outcome then
-        call('SET', key, '1 f - - - ' .. token .. '\n', 'PX', keep)
+        call('SET', key, '1 f - - - ' .. token .. '\n', 'PX', FREE)
         return 1
       end
       local time = call('TIME')
       local micros = time[2]
       local now = time[1] * 1000 + (micros - micros % 1000) / 1000
       -- `%d` is twice as fast as `%.0f`; where it has but 32 bits the length is not that.
-      local times = string.format('%d %d 1\n', now + keep - 1000, now)
-      if #times == 30 then
+      local times = string.format(' %d %d 1\n', now + keep - 1000, now)
+      if #times == 31 then
         call('SET', key, (choice == 104 and '1 c h 0' or '1 c r 0')
-          .. (print == 102 and ' f ' or ' - ') .. token .. ' ' .. times .. string.sub(raw, 74)
+          .. (print == 102 and ' f ' or ' - ') .. token .. times .. string.sub(raw, 74)
           .. outcome, 'PX', keep)
         return 1
       end
@@ -47,7 +50,7 @@ if #ARGV == 2 or #ARGV == 3 then
           'now' .. id .. key)
         if type(heard) == 'number' and heard > 0 then
           redis.pcall('ZREM', queue, first)
-          call('SET', key, (second and '1 g r w - ' or '1 g r - - ') .. times .. id, 'PX', keep)
+          call('SET', key, (second and '1 g r w - ' or '1 g r - - ') .. times .. id, 'PX', FREE)
           if second then
             redis.pcall('PUBLISH', 'oncely:granted:' .. string.sub(second, 17),
               'nxt' .. string.sub(second, 1, 16) .. key)
@@ -58,6 +61,6 @@ if #ARGV == 2 or #ARGV == 3 then
     end
   end
   -- Spelled out for what follows.
-  ARGV = outcome and { token, '0', keep, outcome } or { token, 'f', keep }
+  ARGV = outcome and { token, '0', keep, outcome } or { token, 'f', FREE }
 end
 

@@ -198,7 +198,7 @@ impl Cluster {
 async fn ranges(node: &Node, bounds: &Bounds) -> Result<Vec<Range>, Failure> {
     let mut command = redis::cmd("CLUSTER");
     command.arg("SLOTS");
-    let answer = node.bounded(bounds, async |link| link.ask(&command).await).await?;
+    let answer = node.bounded(bounds, async |link| link.ask(command).await).await?;
     map::ranges(answer, node).ok_or_else(|| Failure::odd("cluster slots"))
 }
 
