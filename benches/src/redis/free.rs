@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use oncely::Coordinator;
-use tokio::task::JoinSet;
-use tokio::time::sleep;
 
 use super::floor::Floor;
 use super::peers;
@@ -160,9 +158,6 @@ struct Loads<const N: usize> {
 
 /// The competitors take turns, each after `prepare`. The first round warms up and does not count; who
 /// begins changes from round to round.
-///
-/// One timer is set all the while, as some are in every service: a runtime that waits for events alone
-/// goes to sleep faster than one that waits for a moment too, and the floor sets no timer itself.
 async fn rounds<const N: usize, P>(
     tasks: usize,
     steps: &[Step; N],
@@ -171,8 +166,6 @@ async fn rounds<const N: usize, P>(
 where
     P: Future<Output = Result<()>>,
 {
-    let mut timer = JoinSet::new();
-    timer.spawn(sleep(Duration::from_secs(3600)));
     let mut loads = Loads { rates: Rounds::new(), medians: Rounds::new() };
     for round in 0..=ROUNDS {
         let mut found = [Load { rate: 0.0, median: 0.0 }; N];
