@@ -16,15 +16,19 @@ use tokio::time::sleep;
 /// # Cancel safety
 /// Dropped, `work` is dropped.
 pub(super) async fn within<T>(limit: Option<Duration>, work: impl Future<Output = T>) -> Option<T> {
-    let mut work = pin!(work);
-    if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await {
-        return Some(output);
-    }
-    let mut late = pin!(limit.map(sleep));
-    poll_fn(|context| match (work.as_mut().poll(context), late.as_mut().as_pin_mut()) {
-        (Poll::Ready(output), _) => Poll::Ready(Some(output)),
-        (Poll::Pending, Some(late)) => late.poll(context).map(|()| None),
-        (Poll::Pending, None) => Poll::Pending,
+    let Some(limit) = limit else { return Some(work.await) };
+    let (mut work, mut late) = (pin!(work), pin!(None));
+    poll_fn(|context| {
+        if let Poll::Ready(output) = work.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        if late.is_none() {
+            late.set(Some(sleep(limit)));
+        }
+        match late.as_mut().as_pin_mut() {
+            Some(late) => late.poll(context).map(|()| None),
+            None => Poll::Pending,
+        }
     })
     .await
 }
