@@ -9,8 +9,8 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use redis::FromRedisValue;
 use redis::aio::MultiplexedConnection;
-use redis::{FromRedisValue, Value};
 
 /// Looks at the key, draws a token, writes a record in progress.
 const TAKE: &str = "
@@ -37,7 +37,7 @@ const COMPLETE: &str = "
 const READ: &str = "
     local raw = redis.call('GET', KEYS[2])
     redis.call('TIME')
-    return {1, '1764151200000', raw}";
+    return '=1764151200000' .. raw";
 
 /// The scripts on one connection. Cheap to clone.
 #[derive(Clone)]
@@ -77,7 +77,7 @@ impl Floor {
     /// Reads an outcome as an acquire does that finds it.
     pub(super) async fn read(mut self, name: &str) -> Result<()> {
         let script = Arc::clone(&self.read);
-        self.acquire::<Vec<Value>>(&script, name, &[7; 49]).await?;
+        self.acquire::<Vec<u8>>(&script, name, &[7; 49]).await?;
         Ok(())
     }
 

@@ -10,6 +10,8 @@ use crate::store::{Acquired, Fingerprint, Lease, LeaseRequest, OnInterrupted, To
 
 /// How many arguments the script takes for each key.
 const ARGUMENTS: usize = 3;
+/// How many digits a time has, in ms since 1970.
+const TIME: usize = 13;
 /// From one token to the next.
 const STRIDE: u64 = SPARE_TOKENS + 1;
 
@@ -83,7 +85,15 @@ pub(super) fn letter(request: &LeaseRequest) -> u8 {
 /// What the script answered.
 pub(super) fn answer(requests: &[LeaseRequest], answer: Value) -> Result<Acquired, Failure> {
     let answer = match answer {
-        Value::BulkString(granted) => return leases(requests, &granted),
+        Value::BulkString(text) => {
+            return match text.split_first() {
+                Some((b'=', rest)) if rest.len() > TIME => {
+                    let (now, record) = rest.split_at(TIME);
+                    occupied(requested(requests, 1)?, now, record)
+                }
+                _ => leases(requests, &text),
+            };
+        }
         Value::Array(answer) => answer,
         _ => return Err(odd()),
     };
@@ -97,25 +107,29 @@ pub(super) fn answer(requests: &[LeaseRequest], answer: Value) -> Result<Acquire
         }
         [Value::Int(place), now, Value::BulkString(record)] => {
             let request = requested(requests, *place)?;
-            let key = request.key.as_str();
-            let now = match now {
-                Value::Int(now) => *now,
-                Value::BulkString(now) => number(now, "time").map_err(|_| odd())?,
-                _ => return Err(odd()),
-            };
-            let record =
-                decode(record).map_err(|what| Failure::Corrupt(format!("`{key}`: {what}")))?;
-            match Record::standing(Some(&record), request, now) {
-                Standing::Occupied(occupant) => Ok(Acquired::Occupied(occupant)),
-                Standing::Free { .. } | Standing::Own(_) => Err(odd()),
+            match now {
+                Value::Int(now) => occupied(request, now.to_string().as_bytes(), record),
+                Value::BulkString(now) => occupied(request, now, record),
+                _ => Err(odd()),
             }
         }
         _ => Err(odd()),
     }
 }
 
-/// The leases from their tokens and attempts, in one text. A token alone is that of the first key, where
-/// each is the first attempt and has the next token.
+/// By a record, as of a time.
+fn occupied(request: &LeaseRequest, now: &[u8], record: &[u8]) -> Result<Acquired, Failure> {
+    let key = request.key.as_str();
+    let now = number(now, "time").map_err(|_| odd())?;
+    let record = decode(record).map_err(|what| Failure::Corrupt(format!("`{key}`: {what}")))?;
+    match Record::standing(Some(&record), request, now) {
+        Standing::Occupied(occupant) => Ok(Acquired::Occupied(occupant)),
+        Standing::Free { .. } | Standing::Own(_) => Err(odd()),
+    }
+}
+
+/// The leases from their tokens and attempts, in one text. A token alone is that of the first key:
+/// each is a first attempt then, and has the next token.
 fn leases(requests: &[LeaseRequest], granted: &[u8]) -> Result<Acquired, Failure> {
     let lease = |request: &LeaseRequest, token: u64, attempt: u32| {
         Lease::new(request.key.clone(), Token::new(token), attempt)

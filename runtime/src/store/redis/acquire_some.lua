@@ -4,7 +4,7 @@
 -- KEYS: the counter of tokens, the keys.
 -- ARGV, if all choices are `r` and all leases as long: for how many ms each record is kept, then of
 -- each key the attempt's id and the fingerprint. Otherwise what `acquire` takes.
--- Answers with the first token alone where each is the first attempt, and the next token for each.
+-- Answers with the first token alone: each is a first attempt then, and has the next token.
 
 if #KEYS > 2 and #ARGV == #KEYS then
   local call, sub, format = redis.call, string.sub, string.format

@@ -7,7 +7,7 @@
 -- the choice of each acquire. After that what else `update` takes for each update: the token, for how
 -- many ms the record is kept, the outcome's bytes; and `acquire` for each acquire: for how many ms the
 -- record is kept, the attempt's id and the fingerprint.
--- Answers for each call what these do, or the error that it met.
+-- Answers for each call what these do (and `acquire_one.lua`), or the error that it met.
 
 local ARGV = ARGV
 local try, byte, find, format, sub = redis.pcall, string.byte, string.find, string.format, string.sub
@@ -59,7 +59,9 @@ for i = updates + 1, #KEYS - 1 do
     local state = sub(raw, 1, 4)
     if state == '1 c ' then
       moment = moment or format('%d', now)
-      if sub(raw, 28, 40) > moment then answers[i], answered = { 1, moment, raw }, answered + 1 end
+      if sub(raw, 28, 40) > moment then
+        answers[i], answered = '=' .. moment .. raw, answered + 1
+      end
     elseif state == '1 f ' and #raw == 27 then
       past = tonumber(sub(raw, 11, 26))
     end
