@@ -24,7 +24,7 @@ impl Timers {
     /// What `work` gives until then; `None` past it.
     ///
     /// # Cancel safety
-    /// Dropped, `work` is dropped.
+    /// Dropped, `work` is where it was.
     pub(super) async fn within<T>(
         &self,
         until: Instant,
