@@ -32,3 +32,46 @@ pub(super) async fn within<T>(limit: Option<Duration>, work: impl Future<Output 
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::{Future, pending, poll_fn, ready};
+    use std::pin::pin;
+    use std::task::Poll;
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::within;
+
+    const LIMIT: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn work_is_given_up_at_its_limit_and_not_before() {
+        let began = Instant::now();
+        assert_eq!(within(Some(LIMIT), pending::<()>()).await, None);
+        assert_eq!(began.elapsed(), LIMIT);
+        for limit in [None, Some(Duration::ZERO)] {
+            assert_eq!(within(limit, ready(7)).await, Some(7));
+        }
+    }
+
+    #[tokio::test]
+    async fn work_is_polled_once_each_time() {
+        for limit in [None, Some(LIMIT)] {
+            let mut polls = 0;
+            {
+                let work = poll_fn(|_| {
+                    polls += 1;
+                    Poll::<()>::Pending
+                });
+                let mut limited = pin!(within(limit, work));
+                for _ in 0..3 {
+                    let polled = poll_fn(|context| Poll::Ready(limited.as_mut().poll(context)));
+                    assert!(polled.await.is_pending());
+                }
+            }
+            assert_eq!(polls, 3, "{limit:?}");
+        }
+    }
+}

@@ -89,7 +89,7 @@ pub(super) fn answer(requests: &[LeaseRequest], answer: Value) -> Result<Acquire
             return match text.split_first() {
                 Some((b'=', rest)) if rest.len() > TIME => {
                     let (now, record) = rest.split_at(TIME);
-                    occupied(requested(requests, 1)?, now, record)
+                    occupied(requested(requests, 1)?, time(now)?, record)
                 }
                 _ => leases(requests, &text),
             };
@@ -107,20 +107,20 @@ pub(super) fn answer(requests: &[LeaseRequest], answer: Value) -> Result<Acquire
         }
         [Value::Int(place), now, Value::BulkString(record)] => {
             let request = requested(requests, *place)?;
-            match now {
-                Value::Int(now) => occupied(request, now.to_string().as_bytes(), record),
-                Value::BulkString(now) => occupied(request, now, record),
-                _ => Err(odd()),
-            }
+            let now = match now {
+                Value::Int(now) => *now,
+                Value::BulkString(now) => time(now)?,
+                _ => return Err(odd()),
+            };
+            occupied(request, now, record)
         }
         _ => Err(odd()),
     }
 }
 
 /// By a record, as of a time.
-fn occupied(request: &LeaseRequest, now: &[u8], record: &[u8]) -> Result<Acquired, Failure> {
+fn occupied(request: &LeaseRequest, now: i64, record: &[u8]) -> Result<Acquired, Failure> {
     let key = request.key.as_str();
-    let now = number(now, "time").map_err(|_| odd())?;
     let record = decode(record).map_err(|what| Failure::Corrupt(format!("`{key}`: {what}")))?;
     match Record::standing(Some(&record), request, now) {
         Standing::Occupied(occupant) => Ok(Acquired::Occupied(occupant)),
@@ -159,6 +159,10 @@ fn leases(requests: &[LeaseRequest], granted: &[u8]) -> Result<Acquired, Failure
 fn requested(requests: &[LeaseRequest], place: i64) -> Result<&LeaseRequest, Failure> {
     let index = usize::try_from(place).ok().and_then(|place| place.checked_sub(1));
     index.and_then(|index| requests.get(index)).ok_or_else(odd)
+}
+
+fn time(text: &[u8]) -> Result<i64, Failure> {
+    number(text, "time").map_err(|_| odd())
 }
 
 fn odd() -> Failure {

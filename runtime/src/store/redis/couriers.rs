@@ -79,27 +79,15 @@ impl Courier {
     }
 }
 
-/// Brings the answer to each command that is in the bag when this is polled.
+/// Brings the answer to each command in the bag. Whoever puts one there polls, so nobody is woken for it.
 async fn go(mut connection: MultiplexedConnection, bag: Arc<Mutex<Bag>>) -> Infallible {
     loop {
-        let command = bag.lock().command.take();
-        match command {
-            Some(command) => {
-                let answer = connection.send_packed_command(&command).await;
-                bag.lock().answer = Some(answer);
-            }
-            None => rest().await,
-        }
+        let given =
+            |_: &mut Context<'_>| bag.lock().command.take().map_or(Poll::Pending, Poll::Ready);
+        let command = poll_fn(given).await;
+        let answer = connection.send_packed_command(&command).await;
+        bag.lock().answer = Some(answer);
     }
-}
-
-/// Until it is polled again, by whoever has something to carry.
-fn rest() -> impl Future<Output = ()> {
-    let mut polled = false;
-    poll_fn(move |_| match std::mem::replace(&mut polled, true) {
-        true => Poll::Ready(()),
-        false => Poll::Pending,
-    })
 }
 
 impl fmt::Debug for Couriers {

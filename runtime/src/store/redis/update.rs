@@ -32,7 +32,8 @@ pub(super) fn command(by: By<'_>, updates: &[(Lease, Update)], offset: i64) -> C
         [first, others @ ..] if offset == 0 && are_usual(first, others) => {
             command.arg(TokenText(first.0.token));
             if let Update::Complete { .. } = &first.1 {
-                command.arg(parts(&first.1).1).arg(outcome(&first.1));
+                let (_, keep) = parts(&first.1);
+                command.arg(keep).arg(outcome(&first.1));
             }
             for (lease, _) in others {
                 command.arg(TokenText(lease.token));
