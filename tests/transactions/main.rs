@@ -8,6 +8,7 @@ mod database;
 mod attributes;
 mod builders;
 mod crowds;
+mod drops;
 mod faults;
 mod locks;
 mod refusals;

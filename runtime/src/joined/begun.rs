@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use scopeguard::ScopeGuard;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -40,10 +41,27 @@ impl Gates {
     }
 }
 
+/// A transaction, and where it goes on if it is dropped in the middle of a statement.
+struct Open<P: Begins> {
+    pool: P,
+    runtime: Handle,
+    transaction: P::Transaction,
+}
+
+type Guarded<P> = ScopeGuard<Open<P>, fn(Open<P>)>;
+
+impl<P: Begins> Open<P> {
+    fn guarded(pool: P, runtime: Handle, transaction: P::Transaction) -> Guarded<P> {
+        let open = Self { pool, runtime, transaction };
+        scopeguard::guard(open, |open| {
+            drop(open.runtime.spawn(open.pool.abandon(open.transaction)))
+        })
+    }
+}
+
 /// A transaction that was begun for a call, and its claim in it.
 pub(crate) struct Begun<P: Begins> {
-    pool: P,
-    transaction: P::Transaction,
+    open: Guarded<P>,
     claimed: Claimed,
     request: LeaseRequest,
     _gate: tokio::sync::OwnedMutexGuard<()>,
@@ -66,26 +84,24 @@ pub(crate) async fn begin<P: Begins, T, E>(
     let mut tries = 0;
     loop {
         tries += 1;
-        let begun = Carried::new(runtime()?, pool.clone().begin()).await;
-        let mut transaction = begun.map_err(|error| Error::from(error).about(plan.key()))?;
-        match join(leases, plan, outcomes, transaction.joins()).await {
+        let runtime = runtime()?;
+        let begun = Carried::new(runtime.clone(), pool.clone().begin()).await;
+        let transaction = begun.map_err(|error| Error::from(error).about(plan.key()))?;
+        let mut open = Open::guarded(pool.clone(), runtime, transaction);
+        match join(leases, plan, outcomes, open.transaction.joins()).await {
             Ok(Joined::Runs(claimed)) => {
-                let (pool, request) = (pool.clone(), own.request.clone());
-                return Ok(Joined::Runs(Begun {
-                    pool,
-                    transaction,
-                    claimed,
-                    request,
-                    _gate: gate,
-                }));
+                let request = own.request.clone();
+                return Ok(Joined::Runs(Begun { open, claimed, request, _gate: gate }));
             }
             Ok(Joined::Answers(answer)) => {
+                let Open { runtime, transaction, .. } = ScopeGuard::into_inner(open);
                 // Nothing was written, and nobody needs to wait for the end.
-                tokio::spawn(P::rollback(transaction));
+                runtime.spawn(P::rollback(transaction));
                 return Ok(Joined::Answers(answer));
             }
             Err(failure) => {
-                Carried::new(runtime()?, P::rollback(transaction)).await;
+                let Open { runtime, transaction, .. } = ScopeGuard::into_inner(open);
+                Carried::new(runtime, P::rollback(transaction)).await;
                 match failure {
                     Failure::Oncely(error)
                         if error.kind() == ErrorKind::Conflict && tries < TRIES => {}
@@ -99,7 +115,7 @@ pub(crate) async fn begin<P: Begins, T, E>(
 impl<P: Begins> Begun<P> {
     /// The claim, and the transaction for the body.
     pub(crate) fn parts(&mut self) -> (&Claimed, &mut P::Transaction) {
-        (&self.claimed, &mut self.transaction)
+        (&self.claimed, &mut self.open.transaction)
     }
 
     /// Commits the body's effects with its outcome, or rolls them back.
@@ -111,14 +127,16 @@ impl<P: Begins> Begun<P> {
         outcomes: &Outcomes<T, E>,
         ended: Result<T, E>,
     ) -> Result<Outcome<T>, Failure<E>> {
-        let (written, keeps) = self.claimed.end(outcomes, self.transaction.joins(), ended).await;
+        let tx = self.open.transaction.joins();
+        let (written, keeps) = self.claimed.end(outcomes, tx, ended).await;
+        let Self { open, claimed, request, _gate } = self;
+        let Open { pool, runtime, transaction } = ScopeGuard::into_inner(open);
         if !keeps {
-            Carried::new(runtime()?, P::rollback(self.transaction)).await;
+            Carried::new(runtime, P::rollback(transaction)).await;
             return written;
         }
-        let Self { pool, transaction, claimed, request, .. } = self;
         let work = commit::<P>(pool, transaction, claimed, request);
-        Carried::new(runtime()?, work).await?;
+        Carried::new(runtime, work).await?;
         written
     }
 }

@@ -18,6 +18,11 @@ pub trait Begins: Clone + Send + Sync + 'static + sealed::Sealed {
 
     #[doc(hidden)]
     fn rollback(transaction: Self::Transaction) -> BoxFuture<'static, ()>;
+
+    /// Rolls back a transaction on which a statement may not have come to its end, and gives the pool
+    /// back what it can use.
+    #[doc(hidden)]
+    fn abandon(self, transaction: Self::Transaction) -> BoxFuture<'static, ()>;
 }
 
 /// Something that has a pool: the pool itself, a reference to it, or an `Arc` of it.
@@ -48,7 +53,7 @@ pub enum Uncommitted {
 
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 macro_rules! begins {
-    ($($feature:literal, $database:ty;)+) => {$(
+    ($($feature:literal, $database:ty, $abandon:path;)+) => {$(
         #[cfg(feature = $feature)]
         impl sealed::Sealed for sqlx::Pool<$database> {}
 
@@ -78,6 +83,10 @@ macro_rules! begins {
 
             fn rollback(transaction: Self::Transaction) -> BoxFuture<'static, ()> {
                 Box::pin(async move { drop(transaction.rollback().await) })
+            }
+
+            fn abandon(self, transaction: Self::Transaction) -> BoxFuture<'static, ()> {
+                Box::pin($abandon(self, transaction))
             }
         }
 
@@ -112,9 +121,15 @@ macro_rules! begins {
 
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 begins! {
-    "postgres", sqlx::Postgres;
-    "mysql", sqlx::MySql;
-    "sqlite", sqlx::Sqlite;
+    "postgres", sqlx::Postgres, dropped;
+    "mysql", sqlx::MySql, super::mysql::abandon;
+    "sqlite", sqlx::Sqlite, dropped;
+}
+
+/// The driver itself waits for the end of what was on its way, and rolls back.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+async fn dropped<DB: sqlx::Database>(pool: sqlx::Pool<DB>, tx: sqlx::Transaction<'static, DB>) {
+    drop((tx, pool));
 }
 
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]

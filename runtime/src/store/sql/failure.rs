@@ -26,6 +26,8 @@ pub(crate) enum Meaning {
     Blocked,
     /// The tables are not there.
     Missing,
+    /// The connection does not know the statement that it was to run.
+    Unprepared,
     /// The connection is of no use any more.
     Disconnected,
     /// Something else that may be over later.
@@ -71,6 +73,7 @@ impl Failure {
         match self.meaning() {
             Meaning::Raced | Meaning::Blocked | Meaning::Corrupt => true,
             Meaning::Missing
+            | Meaning::Unprepared
             | Meaning::Disconnected
             | Meaning::Unavailable(_)
             | Meaning::Unsupported(_) => false,
@@ -133,6 +136,7 @@ impl Failure {
                     Meaning::Raced => (Unavailable, "others kept writing to the same keys"),
                     Meaning::Blocked => (Unavailable, "a transaction keeps the record locked"),
                     Meaning::Disconnected => (Unavailable, "the connection was lost"),
+                    Meaning::Unprepared => (Unavailable, "the connection is another one now"),
                     Meaning::Unavailable(advice) => (Unavailable, advice),
                     Meaning::Unsupported(advice) => (Unsupported, advice),
                     Meaning::Corrupt => (Corrupt, "a record holds a value of the wrong type"),

@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use scopeguard::ScopeGuard;
 use sqlx::pool::PoolConnection;
 use sqlx::{ConnectOptions, Connection, Database, Pool};
 use tokio::runtime::{Handle, Id};
@@ -68,10 +69,13 @@ pub(super) enum Seat<DB: Database> {
         _permit: OwnedSemaphorePermit,
     },
     Pool {
-        connection: PoolConnection<DB>,
+        connection: Guarded<DB>,
         _permit: OwnedSemaphorePermit,
     },
 }
+
+/// A connection that is closed instead of going back to its pool, unless it is taken out.
+type Guarded<DB> = ScopeGuard<PoolConnection<DB>, fn(PoolConnection<DB>)>;
 
 impl<DB: Database> Seats<DB> {
     pub(super) fn own(options: Options<DB>, greet: Option<Greet<DB>>) -> Self {
@@ -89,6 +93,8 @@ impl<DB: Database> Seats<DB> {
             Self::Pool(pool, permits) => {
                 let permit = permit(permits).await?;
                 let connection = Box::pin(pool.acquire()).await?;
+                let connection: Guarded<DB> =
+                    scopeguard::guard(connection, |mut connection| connection.close_on_drop());
                 return Ok(Seat::Pool { connection, _permit: permit });
             }
             Self::Own(own) => own,
@@ -164,9 +170,8 @@ impl<DB: Database> Seat<DB> {
     fn put_back(self, usable: bool) {
         match self {
             Self::Own { connection, seats, .. } if usable => seats.put_idle(connection),
-            Self::Own { .. } => {}
-            // The pool looks for itself whether it is.
-            Self::Pool { .. } => {}
+            Self::Pool { connection, .. } if usable => drop(ScopeGuard::into_inner(connection)),
+            Self::Own { .. } | Self::Pool { .. } => {}
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A call's claim and outcome in a transaction of the caller's, where an insert gives what is there
-//! after it: one statement each, which the server has prepared.
+//! after it: one statement each, which the server has prepared under a [name](super::named).
 
-use sqlx::MySqlConnection;
+use sqlx::{MySqlConnection, Row as _};
 
 use super::super::columns::{self, on_interrupted_code};
 use super::super::failure::{Failure, Meaning};
@@ -9,9 +9,10 @@ use super::super::joins::{Claim, DatabaseId};
 use super::super::name;
 use super::super::rules::{self, Instant};
 use super::acquire::{keep, write};
+use super::named::Named;
 use super::one::{NO_FLOOR, SLACK};
 use super::row::{Met, found, met, short};
-use super::text::Text;
+use super::text::{Text, Value};
 use super::{MYSQL, clock};
 use crate::store::record::{ABANDONED, millis};
 use crate::store::{Lease, LeaseRequest, StoredOutcome};
@@ -20,37 +21,43 @@ use crate::store::{Lease, LeaseRequest, StoredOutcome};
 /// transaction's at the row itself, for a second at most: the server has no shorter time, and the end
 /// of it undoes only the statement. The floor is read as it is now, not as the caller's transaction
 /// sees the world, and stays as it is until that ends: a purge seldom wants it.
-const CLAIM: &str = concat!(
-    "set statement innodb_lock_wait_timeout = 1 for \
-     insert into oncely_records (`key`, token, attempt_id, attempt, on_interrupted, fingerprint, \
-         expires_at, purge_at, state) \
-     select ?, greatest(",
-    clock!(),
-    ", f.value + 32), ?, 1, ?, ?, ",
-    clock!(),
-    " div 1000 + ?, ",
-    clock!(),
-    " div 1000 + ?, 0 from oncely_meta f join oncely_meta i \
-     where f.name = 'token_floor' and i.name = 'identity' and i.value = ? \
-     on duplicate key update token = oncely_records.token returning ",
-    found!(),
+const CLAIM: Named = Named::new(
+    "oncely_claim_1",
+    concat!(
+        "set statement innodb_lock_wait_timeout = 1 for \
+         insert into oncely_records (`key`, token, attempt_id, attempt, on_interrupted, fingerprint, \
+             expires_at, purge_at, state) \
+         select ?, greatest(",
+        clock!(),
+        ", f.value + 32), ?, 1, ?, ?, ",
+        clock!(),
+        " div 1000 + ?, ",
+        clock!(),
+        " div 1000 + ?, 0 from oncely_meta f join oncely_meta i \
+         where f.name = 'token_floor' and i.name = 'identity' and i.value = ? \
+         on duplicate key update token = oncely_records.token returning ",
+        found!(),
+    ),
 );
 
 /// Writes the outcome. A record that is kept long enough as it is keeps its place in the index of what
 /// is to be purged.
-const COMPLETE: &str = concat!(
-    "update oncely_records set completed_at = ",
-    clock!(),
-    " div 1000, outcome_code = ?, outcome = ?, expires_at = ",
-    clock!(),
-    " div 1000 + ?, purge_at = if(? and purge_at > ",
-    clock!(),
-    " div 1000 + ?, purge_at, ",
-    clock!(),
-    " div 1000 + ?), state = 1 where `key` = ? and token = ? and state = 0"
+const COMPLETE: Named = Named::new(
+    "oncely_complete_1",
+    concat!(
+        "update oncely_records set completed_at = ",
+        clock!(),
+        " div 1000, outcome_code = ?, outcome = ?, expires_at = ",
+        clock!(),
+        " div 1000 + ?, purge_at = if(? and purge_at > ",
+        clock!(),
+        " div 1000 + ?, purge_at, ",
+        clock!(),
+        " div 1000 + ?), state = 1 where `key` = ? and token = ? and state = 0"
+    ),
 );
 
-const IDENTITY: &str = "select value from oncely_meta where name = 'identity'";
+pub(super) const IDENTITY: &str = "select value from oncely_meta where name = 'identity'";
 
 /// As it is now, see [`CLAIM`].
 const FLOOR: &str = "select value from oncely_meta where name = 'token_floor' lock in share mode";
@@ -63,29 +70,31 @@ pub(super) async fn claim(
     retention: i64,
 ) -> Result<Claim, Failure> {
     let kept = if is_long(retention) { retention.saturating_add(SLACK) } else { 0 };
-    let row = sqlx::query(CLAIM)
-        .bind(name::column(&request.key))
-        .bind(request.attempt_id.as_bytes().as_slice())
-        .bind(on_interrupted_code(request.on_interrupted))
-        .bind(request.fingerprint.map(|print| print.to_bytes().to_vec()))
-        .bind(rules::length(request.lease))
-        .bind(keep(request).map(|keep| keep.max(kept)))
-        .bind(home.identity())
-        .bind(request.attempt_id.as_bytes().as_slice())
-        .bind(rules::length(request.lease))
-        .fetch_optional(&mut *connection)
-        .await;
-    let row = match row.map_err(Failure::from) {
-        Ok(Some(row)) => row,
-        Ok(None) => {
-            let identity = sqlx::query_scalar(IDENTITY).fetch_optional(connection).await?;
-            home.check(MYSQL, identity)?;
-            return Err(Failure::Corrupt(NO_FLOOR.to_owned()));
-        }
+    let key = name::column(&request.key);
+    let fingerprint = request.fingerprint.map(|print| print.to_bytes());
+    let attempt_id = Value::from(request.attempt_id.as_bytes());
+    let lease = rules::length(request.lease).into();
+    let values = [
+        Value::from(&key),
+        attempt_id,
+        on_interrupted_code(request.on_interrupted).into(),
+        fingerprint.as_ref().into(),
+        lease,
+        keep(request).map(|keep| keep.max(kept)).into(),
+        home.identity().into(),
+        attempt_id,
+        lease,
+    ];
+    let answer = match CLAIM.send(connection, home, &values).await {
+        Ok(answer) => answer,
         Err(failure) if failure.meaning() == Meaning::Blocked => return Ok(Claim::Hidden),
         Err(failure) => return Err(failure),
     };
-    let (micros, record) = match met(&row)? {
+    let Some(row) = answer.rows.first() else {
+        home.check(MYSQL, ask(connection, IDENTITY).await?)?;
+        return Err(Failure::Corrupt(NO_FLOOR.to_owned()));
+    };
+    let (micros, record) = match met(row)? {
         Met::Taken(token) => return Ok(Claim::Granted(Lease::new(request.key.clone(), token, 1))),
         Met::There { micros, record } => (micros, record),
     };
@@ -93,8 +102,7 @@ pub(super) async fn claim(
         return Ok(Claim::Occupied(occupant));
     }
     // The row is locked, whatever it says.
-    let floor = sqlx::query_scalar(FLOOR).fetch_optional(&mut *connection).await?;
-    let now = Instant { micros, floor };
+    let now = Instant { micros, floor: ask(connection, FLOOR).await? };
     let records = [Some(record)];
     let granted = rules::grant(std::slice::from_ref(request), &records, now);
     let taken = match granted.map_err(Failure::Corrupt)? {
@@ -110,22 +118,36 @@ pub(super) async fn claim(
 /// Whether the record was the lease's, and has the outcome now.
 pub(super) async fn complete(
     connection: &mut MySqlConnection,
+    home: DatabaseId,
     lease: &Lease,
     outcome: &StoredOutcome,
     retention: i64,
 ) -> Result<bool, Failure> {
-    let done = sqlx::query(COMPLETE)
-        .bind(i64::from(outcome.code()))
-        .bind(outcome.payload())
-        .bind(retention)
-        .bind(is_long(retention))
-        .bind(retention)
-        .bind(retention)
-        .bind(name::column(&lease.key))
-        .bind(columns::column(lease.token))
-        .execute(connection)
-        .await?;
-    Ok(done.rows_affected() == 1)
+    let retained = Value::from(retention);
+    let key = name::column(&lease.key);
+    let values = [
+        i64::from(outcome.code()).into(),
+        outcome.payload().into(),
+        retained,
+        i64::from(is_long(retention)).into(),
+        retained,
+        retained,
+        Value::from(&key),
+        columns::column(lease.token).into(),
+    ];
+    let answer = COMPLETE.send(connection, home, &values).await?;
+    Ok(answer.changed.last() == Some(&1))
+}
+
+/// The number that a statement without values finds.
+pub(super) async fn ask(
+    connection: &mut MySqlConnection,
+    question: &'static str,
+) -> Result<Option<i64>, Failure> {
+    let mut text = Text::default();
+    text.add(question);
+    let answer = text.send(connection).await?;
+    Ok(answer.rows.first().map(|row| row.try_get(0)).transpose()?)
 }
 
 /// Whether outcomes are kept longer than claims that nobody is heard of again.

@@ -9,6 +9,7 @@ pub(crate) fn meaning(number: u16) -> Meaning {
         1213 | 1020 | 1062 => Meaning::Raced,
         1205 | 3572 => Meaning::Blocked,
         1146 | 1054 => Meaning::Missing,
+        1243 => Meaning::Unprepared,
         // There is no floor for the tokens.
         1048 => Meaning::Corrupt,
         1044 | 1142 | 1143 | 1227 => {

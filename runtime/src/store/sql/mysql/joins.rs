@@ -12,7 +12,7 @@ use super::super::{name, rules};
 use super::acquire::{FLOOR, Seen, WRITTEN, new_record, unless_taken, write};
 use super::row::{columns, decode, short};
 use super::text::Text;
-use super::{MYSQL, MySql, called, micros};
+use super::{MYSQL, called, micros, update};
 use crate::store::record::{Record, State};
 use crate::store::{BoxFuture, Lease, LeaseRequest, StoreError, StoredOutcome, Update, Updated};
 
@@ -47,8 +47,7 @@ async fn claim(
     };
     let (now, record) = if home.returns() {
         let Some(row) = answer.rows.first() else {
-            let identity = sqlx::query_scalar(IDENTITY).fetch_optional(connection).await?;
-            home.check(MYSQL, identity)?;
+            home.check(MYSQL, called::ask(connection, called::IDENTITY).await?)?;
             return Err(Failure::Raced);
         };
         (Instant { micros: row.try_get(0)?, floor: row.try_get(1)? }, Some(decode(row, 2)?))
@@ -116,8 +115,6 @@ fn record(text: &mut Text, home: DatabaseId, request: &LeaseRequest, purpose: Pu
     text.add(" from dual where @oncely_identity = ").value(home.identity()).add(unless_taken!());
 }
 
-const IDENTITY: &str = "select value from oncely_meta where name = 'identity'";
-
 const RESET: &str = "set innodb_lock_wait_timeout = @oncely_wait";
 
 async fn reset(connection: &mut MySqlConnection) -> Result<(), Failure> {
@@ -139,13 +136,12 @@ fn is_taken(record: &Record, request: &LeaseRequest, purpose: Purpose, now: i64)
     }
 }
 
-async fn apply(
-    connection: &mut MySqlConnection,
-    lease: &Lease,
-    update: Update,
-) -> Result<Updated, Failure> {
-    let applied = MySql::default().apply_one(connection, &(lease.clone(), update)).await?;
-    Ok(rules::updated(applied.into()))
+async fn release(connection: &mut MySqlConnection, lease: &Lease) -> Result<Updated, Failure> {
+    let mut text = Text::default();
+    text.add("set @oncely_now = ").add(micros!()).add("0; ");
+    update::write(&mut text, &name::column(&lease.key), lease, &Update::Release);
+    let answer = text.send(connection).await?;
+    Ok(rules::updated(answer.changed.last().copied().unwrap_or_default()))
 }
 
 async fn run(connection: &mut MySqlConnection, statement: &'static str) -> Result<(), Failure> {
@@ -179,13 +175,14 @@ impl Joins for MySqlConnection {
 
     fn complete<'a>(
         &'a mut self,
-        _home: DatabaseId,
+        home: DatabaseId,
         lease: &'a Lease,
         outcome: &'a StoredOutcome,
         retention: Duration,
     ) -> BoxFuture<'a, Result<Updated, StoreError>> {
         Box::pin(async move {
-            let completed = called::complete(self, lease, outcome, rules::length(retention)).await;
+            let completed =
+                called::complete(self, home, lease, outcome, rules::length(retention)).await;
             let completed = completed.map_err(Failure::in_transaction)?;
             Ok(rules::updated(completed.into()))
         })
@@ -196,9 +193,7 @@ impl Joins for MySqlConnection {
         _home: DatabaseId,
         lease: &'a Lease,
     ) -> BoxFuture<'a, Result<Updated, StoreError>> {
-        Box::pin(async move {
-            apply(self, lease, Update::Release).await.map_err(Failure::in_transaction)
-        })
+        Box::pin(async move { release(self, lease).await.map_err(Failure::in_transaction) })
     }
 
     fn fence<'a>(

@@ -14,16 +14,25 @@
 //! Tokens are microseconds of the server's clock, and above every token of the key that the database
 //! knows of or has purged: they rise across release, expiry, purge, and a clock that steps back.
 //!
+//! # Calls that are dropped
+//!
+//! A connection of sqlx 0.9.0 is out of step with its server once a statement is dropped while the
+//! server prepares it. Nothing that this crate sends in a transaction of yours is prepared so, and
+//! what `begin` and `run_on` leave half-way is closed. Where your own transaction may be dropped
+//! within one of your own statements, close its connection instead of giving it back to the pool.
+//!
 //! # Rights
 //!
 //! The store makes its tables in the database of the URL. A user who may not needs them made by
 //! somebody else, see [`schema`](super::schema()), and the rights to `select`, `insert`, `update` and
 //! `delete` on them.
 
+mod abandon;
 mod acquire;
 mod called;
 mod error;
 mod joins;
+mod named;
 mod one;
 mod purge;
 mod row;
@@ -40,6 +49,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{ConnectOptions as _, MySqlConnection, MySqlPool};
 
+pub(super) use self::abandon::abandon;
 pub(super) use self::error::meaning;
 
 use self::text::Text;

@@ -59,6 +59,11 @@ impl Text {
         self
     }
 
+    #[cfg(test)]
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Sends the statements, and gives what each changed and the rows of all.
     pub(super) async fn send(self, connection: &mut MySqlConnection) -> Result<Answer, Failure> {
         let mut answer = Answer::default();
