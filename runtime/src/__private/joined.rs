@@ -45,7 +45,7 @@ pub async fn join_idempotent<R, T, E>(
 ) -> Next<R, JoinedCall<R, T, E>> {
     match call.join(&answers.outcomes, tx).await {
         Ok(Joined::Runs(claimed)) => Next::Run(JoinedCall { claimed, answers }),
-        Ok(Joined::Answers(outcome)) => Next::Answer(answer(&answers.returns, Ok(outcome))),
+        Ok(Joined::Answers(given)) => Next::Answer(answer(&answers.returns, Ok(given))),
         Err(failure) => Next::Answer(answer(&answers.returns, Err(failure))),
     }
 }
@@ -78,7 +78,7 @@ pub async fn begin_idempotent<P: Begins, R, T, E>(
 ) -> Next<R, BegunCall<P, R, T, E>> {
     match call.begin(&answers.outcomes, &pool).await {
         Ok(Joined::Runs(begun)) => Next::Run(BegunCall { begun, answers }),
-        Ok(Joined::Answers(outcome)) => Next::Answer(answer(&answers.returns, Ok(outcome))),
+        Ok(Joined::Answers(given)) => Next::Answer(answer(&answers.returns, Ok(given))),
         Err(failure) => Next::Answer(answer(&answers.returns, Err(failure))),
     }
 }

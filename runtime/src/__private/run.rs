@@ -6,7 +6,7 @@ use std::pin::{Pin, pin};
 use super::in_place::InPlace;
 use super::returns::{Replays, Returns};
 use crate::coordinator::{Binding, Coordinator, Idempotent, Lock};
-use crate::idempotency::{Outcome, Preparation};
+use crate::idempotency::{Given, Preparation};
 use crate::model::{Failure, Key, Operation, Piece, with_rendered};
 
 /// The scoped coordinator, then the installed one.
@@ -83,15 +83,15 @@ pub(super) async fn prepared<T, E>(
 /// The outcome as the function names it.
 pub(super) fn answer<R, T, E>(
     returns: &Returns<R, T, E>,
-    ended: Result<Outcome<T>, Failure<E>>,
+    ended: Result<Given<T>, Failure<E>>,
 ) -> R {
     #[cfg(feature = "http")]
     crate::http::note(match &ended {
-        Ok(outcome) => outcome.is_replayed(),
+        Ok(given) => given.is_replayed(),
         Err(failure) => matches!(failure, Failure::Replayed(_)),
     });
     match ended {
-        Ok(outcome) => returns.value(outcome.into_value()),
+        Ok(given) => returns.value(given.into_value()),
         Err(failure) => returns.failure(failure),
     }
 }

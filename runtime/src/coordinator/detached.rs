@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::installed;
-use crate::idempotency::Outcome;
+use crate::idempotency::Given;
 use crate::lease::{Frame, Leases};
 use crate::model::Failure;
 use crate::store::BoxFuture;
@@ -12,8 +12,8 @@ use crate::store::BoxFuture;
 /// frame and the scope of this one. It comes boxed, so that none of its wrappers moves it.
 pub(super) async fn detached<T, E>(
     leases: &Arc<Leases>,
-    call: BoxFuture<'static, Result<Outcome<T>, Failure<E>>>,
-) -> Result<Outcome<T>, Failure<E>>
+    call: BoxFuture<'static, Result<Given<T>, Failure<E>>>,
+) -> Result<Given<T>, Failure<E>>
 where
     T: Send + 'static,
     E: Send + 'static,

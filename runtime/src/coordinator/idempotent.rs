@@ -12,7 +12,7 @@ use super::installed::Binding;
 use super::lock::Lock;
 use super::settings::{FOREVER, Settings, wrong};
 use crate::idempotency::{
-    self, Claimed, Codec, ForgetErrors, Outcome, Outcomes, RememberErrors, RememberErrorsIf,
+    self, Claimed, Codec, ForgetErrors, Given, Outcome, Outcomes, RememberErrors, RememberErrorsIf,
     Remembering,
 };
 use crate::lease::{Call, Caller, Claims, Downstream, Frame};
@@ -86,7 +86,7 @@ impl Idempotent {
         self,
         outcomes: &Outcomes<T, E>,
         body: impl FnOnce(Call) -> F,
-    ) -> Result<Outcome<T>, Failure<E>>
+    ) -> Result<Given<T>, Failure<E>>
     where
         F: Future<Output = Result<T, E>>,
     {
@@ -103,25 +103,25 @@ impl Idempotent {
     async fn run_unnamed<T, E, F>(
         self,
         body: impl FnOnce(Call) -> F,
-    ) -> Result<Outcome<T>, Failure<E>>
+    ) -> Result<Given<T>, Failure<E>>
     where
         F: Future<Output = Result<T, E>>,
     {
         if let Some(lock) = self.lock {
-            return lock.attempt(body).await.map(Outcome::Executed);
+            return lock.attempt(body).await.map(Given::Now);
         }
         let key = self.binding.key(&self.operation, self.scope?.as_deref(), "no key")?;
         let caller = Caller { operation: self.operation, downstream: Downstream::PerHolder };
         let call = Call::unprotected(&caller, key);
         let ended = Frame::scope(call.clone(), body(call)).await;
-        ended.map(Outcome::Executed).map_err(Failure::Body)
+        ended.map(Given::Now).map_err(Failure::Body)
     }
 
     pub(crate) async fn attempt_detached<T, E, F, B>(
         self,
         outcomes: Outcomes<T, E>,
         body: B,
-    ) -> Result<Outcome<T>, Failure<E>>
+    ) -> Result<Given<T>, Failure<E>>
     where
         T: Send + 'static,
         E: Send + 'static,
@@ -137,7 +137,7 @@ impl Idempotent {
         // Only a body has to come to its end. Boxed, so that neither of the two makes the whole large.
         let claim = Box::pin(idempotency::claim(leases, cache, &plan, &outcomes));
         let free = match claim.await? {
-            Claimed::Replayed(outcome) => return Ok(outcome),
+            Claimed::Replayed(given) => return Ok(given),
             Claimed::Free(free) => free,
         };
         let keeper = coordinator.clone();
@@ -269,7 +269,8 @@ impl<R> Idempotent<R> {
         R: Remembering<E>,
     {
         let (call, outcomes) = self.split();
-        call.attempt(&outcomes, body).await.map_err(Failure::into_error)
+        let given = call.attempt(&outcomes, body).await;
+        given.map(Outcome::from).map_err(Failure::into_error)
     }
 
     /// As [`run`](Self::run), but the body finishes and is recorded even if the caller is dropped:
@@ -289,7 +290,8 @@ impl<R> Idempotent<R> {
         R: Remembering<E>,
     {
         let (call, outcomes) = self.split();
-        call.attempt_detached(outcomes, body).await.map_err(Failure::into_error)
+        let given = call.attempt_detached(outcomes, body).await;
+        given.map(Outcome::from).map_err(Failure::into_error)
     }
 
     /// Someone looked at what an interrupted call did, and decides that nothing stands: frees the

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::idempotent::Idempotent;
 use super::lock::Lock;
-use crate::idempotency::{Outcome, Outcomes, Remembering};
+use crate::idempotency::{Given, Outcome, Outcomes, Remembering};
 use crate::joined::{self, Begun, Claimed, Joined};
 use crate::lease::Call;
 use crate::model::{Error, Failure};
@@ -62,11 +62,12 @@ impl<R> Idempotent<R> {
         let (call, outcomes) = self.split();
         let joined = call.join(&outcomes, tx.joins()).await.map_err(Failure::into_error)?;
         let claimed = match joined {
-            Joined::Answers(outcome) => return Ok(outcome),
+            Joined::Answers(given) => return Ok(given.into()),
             Joined::Runs(claimed) => claimed,
         };
         let ended = claimed.run(body(tx, claimed.call())).await;
-        claimed.end(&outcomes, tx.joins(), ended).await.0.map_err(Failure::into_error)
+        let given = claimed.end(&outcomes, tx.joins(), ended).await.0;
+        given.map(Outcome::from).map_err(Failure::into_error)
     }
 }
 
@@ -103,12 +104,13 @@ impl<R> Idempotent<R> {
         let (call, outcomes) = self.split();
         let begun = call.begin(&outcomes, pool).await.map_err(Failure::into_error)?;
         let mut begun = match begun {
-            Joined::Answers(outcome) => return Ok(outcome),
+            Joined::Answers(given) => return Ok(given.into()),
             Joined::Runs(begun) => begun,
         };
         let (claimed, tx) = begun.parts();
         let ended = claimed.run(body(tx, claimed.call())).await;
-        begun.commit(&outcomes, ended).await.map_err(Failure::into_error)
+        let given = begun.commit(&outcomes, ended).await;
+        given.map(Outcome::from).map_err(Failure::into_error)
     }
 }
 
@@ -117,7 +119,7 @@ impl Idempotent {
         self,
         outcomes: &Outcomes<T, E>,
         tx: &mut dyn Joins,
-    ) -> Result<Joined<Claimed, Outcome<T>>, Failure<E>> {
+    ) -> Result<Joined<Claimed, Given<T>>, Failure<E>> {
         let (coordinator, plan) = self.into_plan()?;
         joined::join(&coordinator.0.leases, &plan, outcomes, tx).await
     }
@@ -126,7 +128,7 @@ impl Idempotent {
         self,
         outcomes: &Outcomes<T, E>,
         pool: &P,
-    ) -> Result<Joined<Begun<P>, Outcome<T>>, Failure<E>> {
+    ) -> Result<Joined<Begun<P>, Given<T>>, Failure<E>> {
         let (coordinator, plan) = self.into_plan()?;
         joined::begin(&coordinator.0.leases, &coordinator.0.gates, &plan, outcomes, pool).await
     }

@@ -6,7 +6,7 @@ use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
@@ -23,7 +23,7 @@ use super::headers::{IDEMPOTENCY_RETENTION, mark_replayed};
 use super::key::{IdempotencyKey, KeyRejection};
 use super::layer::Settings;
 use super::problem::Problem;
-use crate::idempotency::{ErrorPolicy, Outcome, Outcomes};
+use crate::idempotency::{ErrorPolicy, Given, Outcomes};
 use crate::model::Failure;
 
 /// The service that [`IdempotencyLayer`](super::IdempotencyLayer) makes.
@@ -132,15 +132,14 @@ where
         false => Box::pin(call.attempt(&outcomes, |_| work)).await,
     };
     match outcome {
-        Ok(Outcome::Executed(answer)) if answer.is_replayable() => {
+        Ok(Given::Now(answer)) if answer.is_replayable() => {
             Ok(tell(answer.into_response(), retention))
         }
-        Ok(Outcome::Executed(answer)) => Ok(answer.into_response()),
-        Ok(Outcome::Replayed { value, at }) => {
-            let age = SystemTime::now().duration_since(at).unwrap_or_default();
+        Ok(Given::Now(answer)) => Ok(answer.into_response()),
+        Ok(Given::Earlier { value, since }) => {
             let mut response = value.into_response();
             mark_replayed(response.headers_mut());
-            Ok(tell(response, retention.saturating_sub(age)))
+            Ok(tell(response, retention.saturating_sub(since.age())))
         }
         Err(Failure::Body(unstored) | Failure::Replayed(unstored)) => match unstored {
             Unstored::Passed(response) => Ok(response),

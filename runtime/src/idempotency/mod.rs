@@ -18,6 +18,7 @@ pub(crate) use self::codec::Outcomes;
 pub(crate) use self::codec::storable;
 pub use self::codec::{Codec, ErrorPolicy, IsFinal};
 pub use self::outcome::{ForgetErrors, Outcome, RememberErrors, RememberErrorsIf, Remembering};
+pub(crate) use self::outcome::{Given, Since};
 pub(crate) use self::resolve::resolve;
 pub use self::storable::{AsResponse, AsValue, Preparation, ResponseShape, Storable};
 
@@ -49,12 +50,12 @@ pub(crate) async fn run<T, E, F>(
     plan: &Plan,
     outcomes: &Outcomes<T, E>,
     body: impl FnOnce(Call) -> F,
-) -> Result<Outcome<T>, Failure<E>>
+) -> Result<Given<T>, Failure<E>>
 where
     F: Future<Output = Result<T, E>>,
 {
     match claim(leases, cache, plan, outcomes).await? {
-        Claimed::Replayed(outcome) => Ok(outcome),
+        Claimed::Replayed(given) => Ok(given),
         Claimed::Free(Free::Held(held)) => execute(held, cache, plan, outcomes, body).await,
         Claimed::Free(Free::Unprotected(error)) => unprotected(plan, &error, body).await,
     }
@@ -63,7 +64,7 @@ where
 /// What became of a claim.
 pub(crate) enum Claimed<T> {
     /// An earlier call has an outcome.
-    Replayed(Outcome<T>),
+    Replayed(Given<T>),
     /// The body has to run.
     Free(Free),
 }
@@ -89,7 +90,8 @@ pub(crate) async fn claim<T, E>(
     if let Some(recorded) = cache.and_then(|cache| cache.find(plan.key())) {
         leases.check_open()?;
         plan.check_same_call(recorded.fingerprint.as_ref())?;
-        return plan.replay(outcomes, &recorded.outcome, recorded.at).map(Claimed::Replayed);
+        let since = Since::At(recorded.at);
+        return plan.replay(outcomes, &recorded.outcome, since).map(Claimed::Replayed);
     }
     let mut waiting = Waiting::new(leases, &plan.claims);
     let mut turn = waiting.begin(plan.wait).await;
@@ -113,14 +115,14 @@ pub(crate) async fn claim<T, E>(
         };
         waiting.share(&occupant);
         match plan.judge(&occupant)? {
-            Verdict::Replay { outcome, at, remaining } => {
+            Verdict::Replay { outcome, since, remaining } => {
                 // Whoever got the answer from the store keeps it.
                 if let (Some(cache), Some(asked)) = (cache, asked) {
                     let (fingerprint, outcome) = (occupant.fingerprint, outcome.clone());
-                    let recorded = Recorded { fingerprint, outcome, at };
+                    let recorded = Recorded { fingerprint, outcome, at: since.time() };
                     cache.keep(plan.key(), recorded, asked, remaining);
                 }
-                return plan.replay(outcomes, outcome, at).map(Claimed::Replayed);
+                return plan.replay(outcomes, outcome, since).map(Claimed::Replayed);
             }
             Verdict::Wait => {}
         }
@@ -139,7 +141,7 @@ impl Free {
         plan: &Plan,
         outcomes: &Outcomes<T, E>,
         body: impl FnOnce(Call) -> F,
-    ) -> Result<Outcome<T>, Failure<E>>
+    ) -> Result<Given<T>, Failure<E>>
     where
         F: Future<Output = Result<T, E>>,
     {
@@ -155,7 +157,7 @@ pub(crate) enum Verdict<'occupant> {
     /// The same call has this outcome since then, and for so long it still replays.
     Replay {
         outcome: &'occupant StoredOutcome,
-        at: SystemTime,
+        since: Since,
         remaining: Duration,
     },
     Wait,
@@ -188,9 +190,7 @@ impl Plan {
             }
             RecordState::InProgress { .. } => Ok(Verdict::Wait),
             RecordState::Completed { outcome, age, remaining } if is_own => {
-                let now = SystemTime::now();
-                let at = now.checked_sub(*age).unwrap_or(now);
-                Ok(Verdict::Replay { outcome, at, remaining: *remaining })
+                Ok(Verdict::Replay { outcome, since: Since::Ago(*age), remaining: *remaining })
             }
             RecordState::Completed { .. } => Err(Error::not_a_lock(&occupant.key)),
             RecordState::Interrupted => Err(Error::interrupted(&occupant.key)),
@@ -212,10 +212,10 @@ impl Plan {
         &self,
         outcomes: &Outcomes<T, E>,
         outcome: &StoredOutcome,
-        at: SystemTime,
-    ) -> Result<Outcome<T>, Failure<E>> {
+        since: Since,
+    ) -> Result<Given<T>, Failure<E>> {
         match outcomes.recalled(self.key(), outcome)? {
-            Ok(value) => Ok(Outcome::Replayed { value, at }),
+            Ok(value) => Ok(Given::Earlier { value, since }),
             Err(error) => Err(Failure::Replayed(error)),
         }
     }
@@ -244,7 +244,7 @@ async fn execute<T, E, F>(
     plan: &Plan,
     outcomes: &Outcomes<T, E>,
     body: impl FnOnce(Call) -> F,
-) -> Result<Outcome<T>, Failure<E>>
+) -> Result<Given<T>, Failure<E>>
 where
     F: Future<Output = Result<T, E>>,
 {
@@ -273,7 +273,7 @@ where
     match (ended, settled) {
         // The caller's own value is the truth about what the body did, also where the store could
         // not be told: "error" would invite the very retry that repeats it.
-        (Ok(value), Settled::Applied | Settled::Unknown(_)) => Ok(Outcome::Executed(value)),
+        (Ok(value), Settled::Applied | Settled::Unknown(_)) => Ok(Given::Now(value)),
         // A successor holds the key: its outcome is the one that counts, and a retry gets that.
         (Ok(_), Settled::Lost) => Err(Error::lease_lost(plan.key()).into()),
         // Never hidden by a release that failed as well.
@@ -286,12 +286,12 @@ async fn unprotected<T, E, F>(
     plan: &Plan,
     error: &Error,
     body: impl FnOnce(Call) -> F,
-) -> Result<Outcome<T>, Failure<E>>
+) -> Result<Given<T>, Failure<E>>
 where
     F: Future<Output = Result<T, E>>,
 {
     report_unprotected(plan.key(), error);
     let call = Call::unprotected(&plan.claims.caller, plan.key().clone());
     let ended = Frame::scope(call.clone(), body(call)).await;
-    ended.map(Outcome::Executed).map_err(Failure::Body)
+    ended.map(Given::Now).map_err(Failure::Body)
 }

@@ -1,7 +1,7 @@
 //! Outcomes: what a call gives its caller, and which of its errors are among them.
 
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -40,6 +40,66 @@ impl<T> Outcome<T> {
     /// Whether the body ran earlier.
     pub fn is_replayed(&self) -> bool {
         matches!(self, Self::Replayed { .. })
+    }
+}
+
+/// What a call gave. Most callers never ask for the time of an outcome, which costs a look at the clock.
+pub(crate) enum Given<T> {
+    /// By a body that ran now.
+    Now(T),
+    /// By one that ran earlier.
+    Earlier { value: T, since: Since },
+}
+
+/// When an outcome was stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Since {
+    /// So long ago.
+    Ago(Duration),
+    /// At that time.
+    At(SystemTime),
+}
+
+impl<T> Given<T> {
+    pub(crate) fn into_value(self) -> T {
+        match self {
+            Self::Now(value) | Self::Earlier { value, .. } => value,
+        }
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn is_replayed(&self) -> bool {
+        matches!(self, Self::Earlier { .. })
+    }
+}
+
+impl<T> From<Given<T>> for Outcome<T> {
+    fn from(given: Given<T>) -> Self {
+        match given {
+            Given::Now(value) => Self::Executed(value),
+            Given::Earlier { value, since } => Self::Replayed { value, at: since.time() },
+        }
+    }
+}
+
+impl Since {
+    pub(crate) fn time(self) -> SystemTime {
+        match self {
+            Self::At(time) => time,
+            Self::Ago(age) => {
+                let now = SystemTime::now();
+                now.checked_sub(age).unwrap_or(now)
+            }
+        }
+    }
+
+    /// How long ago that is; nothing for a time to come.
+    #[cfg(feature = "http")]
+    pub(crate) fn age(self) -> Duration {
+        match self {
+            Self::Ago(age) => age,
+            Self::At(time) => SystemTime::now().duration_since(time).unwrap_or_default(),
+        }
     }
 }
 

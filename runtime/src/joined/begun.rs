@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Claimed, Joined, join};
-use crate::idempotency::{Outcome, Outcomes, Plan};
+use crate::idempotency::{Given, Outcomes, Plan};
 use crate::lease::Leases;
 use crate::model::{Error, ErrorKind, Failure, Key, RecordState, Token};
 use crate::store::sql::{Begins, Carried, Claim, Purpose, SqlTransaction as _, Uncommitted};
@@ -74,7 +74,7 @@ pub(crate) async fn begin<P: Begins, T, E>(
     plan: &Plan,
     outcomes: &Outcomes<T, E>,
     pool: &P,
-) -> Result<Joined<Begun<P>, Outcome<T>>, Failure<E>> {
+) -> Result<Joined<Begun<P>, Given<T>>, Failure<E>> {
     let own = plan.claims.first();
     let since = Instant::now();
     let gate = timeout(plan.wait, gates.gate(plan.key()).lock_owned()).await;
@@ -126,7 +126,7 @@ impl<P: Begins> Begun<P> {
         mut self,
         outcomes: &Outcomes<T, E>,
         ended: Result<T, E>,
-    ) -> Result<Outcome<T>, Failure<E>> {
+    ) -> Result<Given<T>, Failure<E>> {
         let tx = self.open.transaction.joins();
         let (written, keeps) = self.claimed.end(outcomes, tx, ended).await;
         let Self { open, claimed, request, _gate } = self;

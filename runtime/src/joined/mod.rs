@@ -15,7 +15,7 @@ pub use self::fence::fence;
 pub(crate) use self::begun::{Begun, Gates, begin};
 use self::claim::{Granted, claim, claim_locks};
 
-use crate::idempotency::{self, Outcome, Outcomes, Verdict};
+use crate::idempotency::{self, Given, Outcomes, Verdict};
 use crate::lease::{Call, Frame, Leases};
 use crate::lock;
 use crate::model::{Error, ErrorKind, Failure, StoredOutcome};
@@ -63,7 +63,7 @@ pub(crate) async fn join<T, E>(
     plan: &idempotency::Plan,
     outcomes: &Outcomes<T, E>,
     tx: &mut dyn Joins,
-) -> Result<Joined<Claimed, Outcome<T>>, Failure<E>> {
+) -> Result<Joined<Claimed, Given<T>>, Failure<E>> {
     let (running, home) = (leases.enter()?, home(leases.store())?);
     let own = plan.claims.first();
     let deadline = claim::Deadline::new(plan.wait);
@@ -75,8 +75,8 @@ pub(crate) async fn join<T, E>(
             Err(error) => return Err(error.about(plan.key()).into()),
         };
         match plan.judge(&met)? {
-            Verdict::Replay { outcome, at, .. } => {
-                return plan.replay(outcomes, outcome, at).map(Joined::Answers);
+            Verdict::Replay { outcome, since, .. } => {
+                return plan.replay(outcomes, outcome, since).map(Joined::Answers);
             }
             Verdict::Wait => {
                 if !deadline.pause(&met).await {
@@ -148,10 +148,10 @@ impl Claimed {
         outcomes: &Outcomes<T, E>,
         tx: &mut dyn Joins,
         ended: Result<T, E>,
-    ) -> (Result<Outcome<T>, Failure<E>>, bool) {
+    ) -> (Result<Given<T>, Failure<E>>, bool) {
         let Some(lease) = &self.lease else {
             let keeps = ended.is_ok();
-            return (ended.map(Outcome::Executed).map_err(Failure::Body), keeps);
+            return (ended.map(Given::Now).map_err(Failure::Body), keeps);
         };
         let (outcome, panic) = outcomes.stored(&lease.key, &ended);
         let is_outcome = outcome.is_some();
@@ -168,7 +168,7 @@ impl Claimed {
         }
         let keeps = is_outcome && written.is_ok();
         let answer = match (ended, written) {
-            (Ok(value), Ok(())) => Ok(Outcome::Executed(value)),
+            (Ok(value), Ok(())) => Ok(Given::Now(value)),
             // Without its outcome the effects must not be committed.
             (Ok(_), Err(error)) => Err(error.about(&lease.key).into()),
             (Err(error), _) => Err(Failure::Body(error)),
