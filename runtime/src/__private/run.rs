@@ -38,16 +38,23 @@ pub fn lock(binding: Binding, keys: &[&[Piece<'_>]]) -> Lock {
 }
 
 /// Runs the body of an idempotent function once, or replays it.
-pub async fn run_idempotent<R, T, E>(
+pub fn run_idempotent<R, T, E>(
     call: Idempotent,
     answers: Replays<R, T, E>,
     body: impl Future<Output = R>,
-) -> R {
-    let Replays { returns, outcomes, preparation } = answers;
-    let read = returns.reader();
-    let ended = pin!(Some(async move { prepared(read(body.await), preparation).await }));
-    let body = InPlace::new(ended);
-    answer(&returns, call.attempt(&outcomes, |_| body).await)
+) -> impl Future<Output = R> {
+    let planned = call.planned();
+    async move {
+        let Replays { returns, outcomes, preparation } = answers;
+        let read = returns.reader();
+        let ended = pin!(Some(async move { prepared(read(body.await), preparation).await }));
+        let body = InPlace::new(ended);
+        let given = match planned {
+            Ok(ref planned) => planned.run(&outcomes, |_| body).await,
+            Err(error) => Err(error.into()),
+        };
+        answer(&returns, given)
+    }
 }
 
 /// As [`run_idempotent`], and the body goes on when the caller is dropped.
@@ -66,7 +73,7 @@ where
     let Replays { returns, outcomes, preparation } = answers;
     let read = returns.reader();
     let ended = Box::pin(async move { prepared(read(body.await), preparation).await });
-    Box::pin(async move { answer(&returns, call.attempt_detached(outcomes, move |_| ended).await) })
+    Box::pin(async move { answer(&returns, call.run_detached_as(outcomes, move |_| ended).await) })
 }
 
 /// What the body gave, ready to be stored while the call still holds its key.
@@ -97,16 +104,23 @@ pub(super) fn answer<R, T, E>(
 }
 
 /// Runs the body of a function while its locks are held.
-pub async fn run_lock<R, T, E>(
+pub fn run_lock<R, T, E>(
     lock: Lock,
     returns: Returns<R, T, E>,
     body: impl Future<Output = R>,
-) -> R {
-    let read = returns.reader();
-    let ended = pin!(Some(async move { read(body.await) }));
-    let body = InPlace::new(ended);
-    match lock.attempt(|_| body).await {
-        Ok(value) => returns.value(value),
-        Err(failure) => returns.failure(failure),
+) -> impl Future<Output = R> {
+    let planned = lock.planned();
+    async move {
+        let read = returns.reader();
+        let ended = pin!(Some(async move { read(body.await) }));
+        let body = InPlace::new(ended);
+        let ended = match planned {
+            Ok(ref planned) => planned.run(|_| body).await,
+            Err(error) => Err(error.into()),
+        };
+        match ended {
+            Ok(value) => returns.value(value),
+            Err(failure) => returns.failure(failure),
+        }
     }
 }

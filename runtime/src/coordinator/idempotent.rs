@@ -10,12 +10,13 @@ use super::Coordinator;
 use super::detached::detached;
 use super::installed::Binding;
 use super::lock::Lock;
+use super::planned::Planned;
 use super::settings::{FOREVER, Settings, wrong};
 use crate::idempotency::{
     self, Claimed, Codec, ForgetErrors, Given, Outcome, Outcomes, RememberErrors, RememberErrorsIf,
     Remembering,
 };
-use crate::lease::{Call, Caller, Claims, Downstream, Frame};
+use crate::lease::{Call, Caller, Claims, Downstream};
 use crate::model::{
     Arguments, Error, Failure, Fingerprint, Key, LeaseRequest, OnInterrupted, OnStoreError,
     Operation, Piece, StoredOutcome, render,
@@ -80,44 +81,20 @@ impl Idempotent {
         self.with_errors(RememberErrorsIf(is_final)).0
     }
 
-    /// The protocol without the serde traits of its outcomes, for [`run`](Self::run) and for the
-    /// attributes.
-    pub(crate) async fn attempt<T, E, F>(
-        self,
-        outcomes: &Outcomes<T, E>,
-        body: impl FnOnce(Call) -> F,
-    ) -> Result<Given<T>, Failure<E>>
-    where
-        F: Future<Output = Result<T, E>>,
-    {
-        if let Name::Nothing = self.name {
-            // Seldom, and large.
-            return Box::pin(self.run_unnamed(body)).await;
+    /// The call as it is to be run.
+    pub(crate) fn planned(self) -> Result<Planned, Error> {
+        if !matches!(self.name, Name::Nothing) {
+            return self.into_plan().map(|(coordinator, plan)| Planned::Keyed(coordinator, plan));
         }
-        let (coordinator, plan) = self.into_plan()?;
-        let (leases, cache) = (&coordinator.0.leases, coordinator.0.cache.as_ref());
-        idempotency::run(leases, cache, &plan, outcomes, body).await
-    }
-
-    /// Runs a call that has no key: nothing is stored, and only its lock is taken.
-    async fn run_unnamed<T, E, F>(
-        self,
-        body: impl FnOnce(Call) -> F,
-    ) -> Result<Given<T>, Failure<E>>
-    where
-        F: Future<Output = Result<T, E>>,
-    {
         if let Some(lock) = self.lock {
-            return lock.attempt(body).await.map(Given::Now);
+            return lock.planned().map(|lock| Planned::Locked(Box::new(lock)));
         }
         let key = self.binding.key(&self.operation, self.scope?.as_deref(), "no key")?;
         let caller = Caller { operation: self.operation, downstream: Downstream::PerHolder };
-        let call = Call::unprotected(&caller, key);
-        let ended = Frame::scope(call.clone(), body(call)).await;
-        ended.map(Given::Now).map_err(Failure::Body)
+        Ok(Planned::Bare(Box::new((caller, key))))
     }
 
-    pub(crate) async fn attempt_detached<T, E, F, B>(
+    pub(crate) async fn run_detached_as<T, E, F, B>(
         self,
         outcomes: Outcomes<T, E>,
         body: B,
@@ -128,21 +105,24 @@ impl Idempotent {
         F: Future<Output = Result<T, E>> + Send + 'static,
         B: FnOnce(Call) -> F + Send + 'static,
     {
-        if let Name::Nothing = self.name {
-            let leases = self.binding.coordinator()?.0.leases.clone();
-            return detached(&leases, Box::pin(self.run_unnamed(body))).await;
-        }
-        let (coordinator, plan) = self.into_plan()?;
-        let (leases, cache) = (&coordinator.0.leases, coordinator.0.cache.as_ref());
+        let leases = self.binding.coordinator()?.0.leases.clone();
+        let (coordinator, plan) = match self.planned()? {
+            Planned::Keyed(coordinator, plan) => (coordinator, plan),
+            planned => {
+                let call = async move { planned.run(&outcomes, body).await };
+                return detached(&leases, Box::pin(call)).await;
+            }
+        };
+        let cache = coordinator.0.cache.as_ref();
         // Only a body has to come to its end. Boxed, so that neither of the two makes the whole large.
-        let claim = Box::pin(idempotency::claim(leases, cache, &plan, &outcomes));
+        let claim = Box::pin(idempotency::claim(&leases, cache, &plan, &outcomes));
         let free = match claim.await? {
             Claimed::Replayed(given) => return Ok(given),
             Claimed::Free(free) => free,
         };
         let keeper = coordinator.clone();
         let call = async move { free.take(keeper.0.cache.as_ref(), &plan, &outcomes, body).await };
-        detached(leases, Box::pin(call)).await
+        detached(&leases, Box::pin(call)).await
     }
 }
 
@@ -269,7 +249,10 @@ impl<R> Idempotent<R> {
         R: Remembering<E>,
     {
         let (call, outcomes) = self.split();
-        let given = call.attempt(&outcomes, body).await;
+        let given = match call.planned() {
+            Ok(ref planned) => planned.run(&outcomes, body).await,
+            Err(error) => Err(error.into()),
+        };
         given.map(Outcome::from).map_err(Failure::into_error)
     }
 
@@ -290,7 +273,7 @@ impl<R> Idempotent<R> {
         R: Remembering<E>,
     {
         let (call, outcomes) = self.split();
-        let given = call.attempt_detached(outcomes, body).await;
+        let given = call.run_detached_as(outcomes, body).await;
         given.map(Outcome::from).map_err(Failure::into_error)
     }
 

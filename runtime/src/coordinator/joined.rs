@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::idempotent::Idempotent;
 use super::lock::Lock;
+use super::planned::PlannedLock;
 use crate::idempotency::{Given, Outcome, Outcomes, Remembering};
 use crate::joined::{self, Begun, Claimed, Joined};
 use crate::lease::Call;
@@ -173,7 +174,7 @@ impl Lock {
     }
 
     pub(crate) async fn join(self, tx: &mut dyn Joins) -> Result<Claimed, Error> {
-        let (coordinator, plan) = self.into_plan()?;
+        let PlannedLock { coordinator, plan } = self.planned()?;
         joined::join_lock(&coordinator.0.leases, &plan, tx).await
     }
 }

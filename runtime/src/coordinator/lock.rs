@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::Coordinator;
 use super::installed::Binding;
+use super::planned::PlannedLock;
 use super::settings::{FOREVER, Settings, wrong};
 use crate::lease::{Call, Claim, Claims};
 use crate::lock::{self, LockGuard};
@@ -97,7 +98,11 @@ impl Lock {
         F: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
-        self.attempt(body).await.map_err(Failure::into_error)
+        let ended = match self.planned() {
+            Ok(ref planned) => planned.run(body).await,
+            Err(error) => Err(error.into()),
+        };
+        ended.map_err(Failure::into_error)
     }
 
     /// Takes the lock as a value.
@@ -109,23 +114,13 @@ impl Lock {
     /// Dropped, nothing stays in the store: a lease that was granted meanwhile is given back in
     /// the background.
     pub async fn acquire(self) -> Result<LockGuard, Error> {
-        let (coordinator, plan) = self.into_plan()?;
+        let PlannedLock { coordinator, plan } = self.planned()?;
         let held = lock::acquire(&coordinator.0.leases, &plan).await?;
         Ok(LockGuard::new(held))
     }
 
-    pub(crate) async fn attempt<T, E, F>(
-        self,
-        body: impl FnOnce(Call) -> F,
-    ) -> Result<T, Failure<E>>
-    where
-        F: Future<Output = Result<T, E>>,
-    {
-        let (coordinator, plan) = self.into_plan()?;
-        lock::run(&coordinator.0.leases, &plan, body).await
-    }
-
-    pub(super) fn into_plan(self) -> Result<(Coordinator, lock::Plan), Error> {
+    /// The lock as it is to be taken.
+    pub(crate) fn planned(self) -> Result<PlannedLock, Error> {
         let coordinator = self.binding.into_coordinator()?;
         let settings = self.settings;
         let mut locks = claims(settings, self.keys?)?;
@@ -133,7 +128,8 @@ impl Lock {
         let mut claims = Claims::new(lock::CALLER, first);
         locks.for_each(|lock| claims.add(lock));
         let Settings { wait, on_store_error, .. } = settings;
-        Ok((coordinator, lock::Plan { claims, wait, on_store_error }))
+        let plan = lock::Plan { claims, wait, on_store_error };
+        Ok(PlannedLock { coordinator, plan })
     }
 
     /// Adds the keys to the claims of a call that needs the lock.

@@ -6,6 +6,7 @@ mod idempotent;
 mod installed;
 mod joined;
 mod lock;
+mod planned;
 mod settings;
 
 use std::fmt;

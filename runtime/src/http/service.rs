@@ -128,8 +128,11 @@ where
         .in_current_span(),
     );
     let outcome = match is_detached {
-        true => Box::pin(call.attempt_detached(outcomes, |_| work)).await,
-        false => Box::pin(call.attempt(&outcomes, |_| work)).await,
+        true => Box::pin(call.run_detached_as(outcomes, |_| work)).await,
+        false => match call.planned() {
+            Ok(planned) => Box::pin(planned.run(&outcomes, |_| work)).await,
+            Err(error) => Err(error.into()),
+        },
     };
     match outcome {
         Ok(Given::Now(answer)) if answer.is_replayable() => {
