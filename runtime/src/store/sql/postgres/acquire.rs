@@ -8,14 +8,16 @@ use super::super::dialect::{Claimed, Patience, Weight};
 use super::super::failure::Failure;
 use super::super::name;
 use super::super::rules::{self, Instant};
-use super::Postgres;
 use super::row::{self, columns, decode};
+use super::{Postgres, micros};
 use crate::store::record::{ABANDONED, Record, TOMBSTONE, millis};
 use crate::store::{Acquired, Lease, LeaseRequest, Occupant, OnInterrupted};
 
 /// One row for each key, with the record that is there.
 const LOOK: &str = concat!(
-    "select (extract(epoch from clock_timestamp()) * 1000000)::int8 / 1000 + $2, ",
+    "select ",
+    micros!(),
+    " / 1000 + $2, ",
     columns!("r"),
     " from unnest($1::bytea[]) with ordinality as ask (key, place) \
      left join oncely_records r on r.key = ask.key order by ask.place"
@@ -52,7 +54,9 @@ const CLAIM: &str = concat!(
          with ordinality \
          as ask (key, call, attempt_id, lease, fingerprint, on_interrupted, keep, place) \
      ), clock as materialized ( \
-         select (extract(epoch from clock_timestamp()) * 1000000)::int8 + $8 * 1000 as micros, \
+         select ",
+    micros!(),
+    " + $8 * 1000 as micros, \
              (select token from oncely_floor) as floor, \
              case when $9::text is not null then set_config('lock_timeout', $9, true) end, \
              case when $10 then set_config('synchronous_commit', 'off', true) end \
@@ -90,8 +94,7 @@ const LOCK: &str = concat!(
     " from oncely_records r where r.key = any($1) order by r.key for update"
 );
 
-const CLOCK: &str = "select (extract(epoch from clock_timestamp()) * 1000000)::int8 + $1 * 1000, \
-     (select token from oncely_floor)";
+const CLOCK: &str = concat!("select ", micros!(), " + $1 * 1000, (select token from oncely_floor)");
 
 const SETTINGS: &str = "select set_config('lock_timeout', $1, true), \
      case when $2 then set_config('synchronous_commit', 'off', true) end";

@@ -10,7 +10,7 @@ use super::super::joins::{Claim, DatabaseId, Joins, Purpose, RESTORE, SAVE};
 use super::super::{name, rules};
 use super::acquire::unless_taken;
 use super::row::{self, Whole, whole};
-use super::{POSTGRES, Postgres};
+use super::{POSTGRES, Postgres, micros, millis_of_statement};
 use crate::store::record::{Record, Standing, State, TOMBSTONE, millis};
 use crate::store::{Acquired, BoxFuture, Lease, LeaseRequest, StoreError, StoredOutcome, Updated};
 
@@ -31,8 +31,9 @@ macro_rules! claim {
                  select $2, greatest(micros, floor + 32), $3, $4, 1, $5, $6, micros / 1000 + $7, \
                      micros / 1000 + $8 \
                  from ( \
-                     select (extract(epoch from clock_timestamp()) * 1000000)::int8 as micros, \
-                         token as floor \
+                     select ",
+            micros!(),
+            " as micros, token as floor \
                      from oncely_floor \
                      where identity = $9 and pg_try_advisory_xact_lock($1) \
                      offset 0 \
@@ -41,9 +42,9 @@ macro_rules! claim {
             " returning r.token \
              ) \
              select token, case when token is null then ( \
-                 select row(identity, pg_try_advisory_xact_lock($1), \
-                     (extract(epoch from clock_timestamp()) * 1000000)::int8 / 1000, \
-                     (select ",
+                 select row(identity, pg_try_advisory_xact_lock($1), ",
+            micros!(),
+            " / 1000, (select ",
             whole!("seen"),
             " from oncely_records seen where seen.key = $2)) \
                  from oncely_floor \
@@ -70,15 +71,21 @@ type Seen = (i64, bool, i64, Option<Whole>);
 const KEEP: &str = "update oncely_records set purge_at = $2 where key = $1";
 
 /// The claim has said until when the record is to be kept.
-const COMPLETE: &str = "update oncely_records set state = 1, outcome_code = $3, outcome = $4, \
-     completed_at = (extract(epoch from statement_timestamp()) * 1000000)::int8 / 1000, \
-     expires_at = (extract(epoch from statement_timestamp()) * 1000000)::int8 / 1000 + $5 \
-     where key = $1 and token = $2 and state = 0";
+const COMPLETE: &str = concat!(
+    "update oncely_records set state = 1, outcome_code = $3, outcome = $4, completed_at = ",
+    millis_of_statement!(),
+    ", expires_at = ",
+    millis_of_statement!(),
+    " + $5 where key = $1 and token = $2 and state = 0"
+);
 
-const RELEASE: &str = "update oncely_records set state = $3, \
-     expires_at = (extract(epoch from clock_timestamp()) * 1000000)::int8 / 1000, \
-     purge_at = (extract(epoch from clock_timestamp()) * 1000000)::int8 / 1000 + $4 \
-     where key = $1 and token = $2 and state = 0";
+const RELEASE: &str = concat!(
+    "update oncely_records set state = $3, expires_at = ",
+    millis_of_statement!(),
+    ", purge_at = ",
+    millis_of_statement!(),
+    " + $4 where key = $1 and token = $2 and state = 0"
+);
 
 /// How long after the retention of an outcome its record is looked at by a purge, in ms: about as
 /// long as the body may take, which is no part of the retention.

@@ -65,6 +65,22 @@ use crate::store::{
     Update, Updated,
 };
 
+/// The server's time now, in microseconds.
+macro_rules! micros {
+    () => {
+        "(date_part('epoch', clock_timestamp()) * 1000000)::int8"
+    };
+}
+use micros;
+
+/// The time of the statement, in milliseconds: where it is asked for more than once.
+macro_rules! millis_of_statement {
+    () => {
+        "(date_part('epoch', statement_timestamp()) * 1000000)::int8 / 1000"
+    };
+}
+use millis_of_statement;
+
 /// The name of the kind of database.
 const POSTGRES: &str = "PostgreSQL";
 
@@ -91,8 +107,8 @@ pub(super) struct Postgres {
     persistent: bool,
     /// Whether connections were [greeted](connection::greet).
     greeted: bool,
-    /// For how many locks to expect that they were given back before.
-    given_back: AtomicU8,
+    /// For how many locks to expect that they have a record.
+    expected: AtomicU8,
     #[cfg(feature = "testing")]
     clock: Clock,
 }
@@ -307,8 +323,11 @@ impl Dialect for Postgres {
     /// Skips what others write or purge, so that any number of instances may purge at once. A claim
     /// cannot know when its body ends: so a record may be due before its time, and is passed over.
     async fn purge(&self, connection: &mut PgConnection) -> Result<u64, Failure> {
-        const PURGE: &str = "with clock as materialized ( \
-                 select (extract(epoch from clock_timestamp()) * 1000000)::int8 / 1000 + $1 as now \
+        const PURGE: &str = concat!(
+            "with clock as materialized ( \
+                 select ",
+            micros!(),
+            " / 1000 + $1 as now \
              ), old as ( \
                  select key from oncely_records \
                  where purge_at <= (select now from clock) \
@@ -320,7 +339,8 @@ impl Dialect for Postgres {
              ), risen as ( \
                  update oncely_floor set token = greatest(token, (select max(token) from gone)) \
                  where exists (select from gone) \
-             ) select count(*) from gone";
+             ) select count(*) from gone"
+        );
         self.pinned(connection, async |connection| {
             let purged: i64 = sqlx::query_scalar(PURGE)
                 .persistent(self.persistent)

@@ -6,9 +6,9 @@ use sqlx::{PgConnection, Row as _};
 use super::super::columns;
 use super::super::dialect::{Patience, Weight};
 use super::super::failure::Failure;
-use super::super::name;
 use super::super::wanted::Wanted;
-use super::Postgres;
+use super::super::{name, rules};
+use super::{Postgres, micros, millis_of_statement};
 use crate::store::record::{Effect, TOMBSTONE, millis};
 use crate::store::{Lease, StoredOutcome, Update, Updated};
 
@@ -20,13 +20,16 @@ use crate::store::{Lease, StoredOutcome, Update, Updated};
 ///
 /// Who waits is told by a message, and only if somebody waits: every message takes a lock of the
 /// whole server.
-const UPDATE: &str = "with ask as materialized ( \
+const UPDATE: &str = concat!(
+    "with ask as materialized ( \
          select * from unnest( \
              $1::bytea[], $2::int8[], $3::int2[], $4::int8[], $5::int8[], $6::int2[], $7::bytea[]) \
          with ordinality as ask (key, token, state, length, keep, outcome_code, outcome, place) \
          order by key \
      ), clock as materialized ( \
-         select (extract(epoch from clock_timestamp()) * 1000000)::int8 / 1000 + $8 as now, \
+         select ",
+    micros!(),
+    " / 1000 + $8 as now, \
              case when $9::text is not null then set_config('lock_timeout', $9, true) end, \
              case when $10 then set_config('synchronous_commit', 'off', true) end \
      ), done as ( \
@@ -47,11 +50,15 @@ const UPDATE: &str = "with ask as materialized ( \
      select done.place, true, null::int8, null::int8, done.told is null from done union all \
      select ask.place, false, seen.token, seen.state::int8, true \
      from ask left join oncely_records seen on seen.key = ask.key \
-     where ask.place not in (select place from done)";
+     where ask.place not in (select place from done)"
+);
 
 /// [`UPDATE`] for one record, which says nothing of one that is not changed.
-const UPDATE_ONE: &str = "with clock as materialized ( \
-         select (extract(epoch from clock_timestamp()) * 1000000)::int8 / 1000 + $8 as now, \
+const UPDATE_ONE: &str = concat!(
+    "with clock as materialized ( \
+         select ",
+    micros!(),
+    " / 1000 + $8 as now, \
              case when $9::text is not null then set_config('lock_timeout', $9, true) end, \
              case when $10 then set_config('synchronous_commit', 'off', true) end \
      ) \
@@ -63,20 +70,52 @@ const UPDATE_ONE: &str = "with clock as materialized ( \
      from clock \
      where r.key = $1 and r.token = $2 and r.state = 0 \
      returning case when r.waited_for and $3 <> 0 \
-         then pg_notify('oncely', encode(r.key, 'hex')) end is null";
+         then pg_notify('oncely', encode(r.key, 'hex')) end is null"
+);
+
+/// The record of one lease, and for how long the statement waits for it.
+macro_rules! of_lease {
+    () => {
+        " where r.key = $1 and r.token = $2 and r.state = 0 and case when $3::text is not null \
+         then set_config('lock_timeout', $3, true) is not null else true end"
+    };
+}
+
+/// Tells who waits.
+macro_rules! telling {
+    () => {
+        " returning case when r.waited_for then pg_notify('oncely', encode(r.key, 'hex')) end is null"
+    };
+}
+
+/// [`UPDATE_ONE`] for an outcome.
+const COMPLETE: &str = concat!(
+    "update oncely_records r set state = 1, outcome_code = $4, outcome = $5, completed_at = ",
+    millis_of_statement!(),
+    " + $6, expires_at = ",
+    millis_of_statement!(),
+    " + $7, purge_at = case when r.purge_at - (",
+    millis_of_statement!(),
+    " + $7) between 0 and 600000 then r.purge_at else ",
+    millis_of_statement!(),
+    " + $7 end",
+    of_lease!(),
+    telling!()
+);
 
 /// Gives one lock back. A purge that comes too early passes the record over, one that comes too late
 /// is bounded: so `purge_at` is mostly left as it is.
-const GIVE_BACK: &str = "update oncely_records r set state = 3, \
-         expires_at = (extract(epoch from statement_timestamp()) * 1000000)::int8 / 1000 + $3, \
-         purge_at = least(r.purge_at, \
-             (extract(epoch from statement_timestamp()) * 1000000)::int8 / 1000 + $4) \
-     where r.key = $1 and r.token = $2 and r.state = 0 \
-         and case when $5::text is not null \
-             then set_config('lock_timeout', $5, true) is not null else true end \
-         and case when $6 \
-             then set_config('synchronous_commit', 'off', true) is not null else true end \
-     returning case when r.waited_for then pg_notify('oncely', encode(r.key, 'hex')) end is null";
+const GIVE_BACK: &str = concat!(
+    "update oncely_records r set state = 3, expires_at = ",
+    millis_of_statement!(),
+    " + $4, purge_at = least(r.purge_at, ",
+    millis_of_statement!(),
+    " + $5)",
+    of_lease!(),
+    " and case when $6 \
+         then set_config('synchronous_commit', 'off', true) is not null else true end",
+    telling!()
+);
 
 /// How much longer than it must the record of a lock that was given back is kept at most, in ms.
 const SLACK: i64 = 600_000;
@@ -90,19 +129,35 @@ impl Postgres {
         weight: Weight,
         patience: Patience,
     ) -> Result<bool, Failure> {
-        if matches!(update, Update::Release) && lease.key.is_lock() {
-            let row = sqlx::query(GIVE_BACK)
+        let of_lease = |statement| {
+            sqlx::query(statement)
                 .persistent(self.persistent)
                 .bind(name::column(&lease.key))
                 .bind(columns::column(lease.token))
+                .bind(self.patience(patience))
+        };
+        let quick = match update {
+            Update::Complete { outcome, retention } => of_lease(COMPLETE)
+                .bind(i16::from(outcome.code()))
+                .bind(outcome.payload())
+                .bind(self.offset())
+                .bind(self.offset() + rules::length(*retention)),
+            Update::Release if lease.key.is_lock() => of_lease(GIVE_BACK)
                 .bind(self.offset())
                 .bind(self.offset() + millis(TOMBSTONE) + SLACK)
-                .bind(self.patience(patience))
-                .bind(weight == Weight::Light)
-                .fetch_optional(connection)
-                .await?;
-            return Ok(row.is_some());
-        }
+                .bind(weight == Weight::Light),
+            _ => return self.apply_any(connection, (lease, update), weight, patience).await,
+        };
+        Ok(quick.fetch_optional(connection).await?.is_some())
+    }
+
+    async fn apply_any(
+        &self,
+        connection: &mut PgConnection,
+        (lease, update): (&Lease, &Update),
+        weight: Weight,
+        patience: Patience,
+    ) -> Result<bool, Failure> {
         let wanted = Wanted::of(update);
         let row = sqlx::query(UPDATE_ONE)
             .persistent(self.persistent)
