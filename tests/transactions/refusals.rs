@@ -4,8 +4,9 @@ use oncely::{Coordinator, ErrorKind};
 use oncely_tests::mysql::MySqlFixture;
 use oncely_tests::postgres::PostgresFixture;
 use oncely_tests::redis::RedisServer;
+use sqlx::{AssertSqlSafe, Connection as _};
 
-use crate::database::{postgres, sqlite};
+use crate::database::{mysql, postgres, sqlite};
 
 #[tokio::test]
 async fn a_coordinator_without_a_database_refuses_transactions() {
@@ -41,6 +42,31 @@ async fn a_transaction_in_another_database_is_refused() {
     let count = "select count(*) from oncely_records";
     let count: i64 = sqlx::query_scalar(count).fetch_one(&here.pool).await.unwrap();
     assert_eq!(count, 0);
+}
+
+#[tokio::test]
+async fn a_mysql_connection_serves_each_database_while_it_is_in_it() {
+    let (here, there) = (mysql(1).await, mysql(1).await);
+    let mut connection = here.pool.acquire().await.unwrap();
+    for (place, other, call) in [(&here, &there, 1), (&there, &here, 1), (&here, &there, 2)] {
+        let name = place.url.split(['/', '?']).nth(3).unwrap();
+        let goes = sqlx::raw_sql(AssertSqlSafe(format!("use {name}")));
+        goes.execute(&mut *connection).await.unwrap();
+        let mut tx = connection.begin().await.unwrap();
+        let refused =
+            other.oncely.idempotent("pay", "9").run_in(&mut tx, |_, _| never()).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::StoreUnsupported, "{refused}");
+        let call = place.oncely.idempotent("pay", call.to_string());
+        let body = call.run_in(&mut tx, |_, _| Box::pin(async { Ok::<_, oncely::Error>(1) }));
+        assert!(!body.await.unwrap().is_replayed());
+        tx.commit().await.unwrap();
+    }
+    drop(connection);
+    for (place, records) in [(here, 2), (there, 1)] {
+        let count = "select count(*) from oncely_records";
+        let count: i64 = sqlx::query_scalar(count).fetch_one(&place.pool).await.unwrap();
+        assert_eq!(count, records);
+    }
 }
 
 #[tokio::test]

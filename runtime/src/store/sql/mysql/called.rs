@@ -1,7 +1,7 @@
 //! A call's claim and outcome in a transaction of the caller's, where an insert gives what is there
 //! after it: one statement each, which the server has prepared under a [name](super::named).
 
-use sqlx::{MySqlConnection, Row as _};
+use sqlx::MySqlConnection;
 
 use super::super::columns::{self, on_interrupted_code};
 use super::super::failure::{Failure, Meaning};
@@ -9,11 +9,11 @@ use super::super::joins::{Claim, DatabaseId};
 use super::super::name;
 use super::super::rules::{self, Instant};
 use super::acquire::{keep, write};
-use super::named::Named;
+use super::named::{Named, here};
 use super::one::{NO_FLOOR, SLACK};
 use super::row::{Met, found, met, short};
-use super::text::{Text, Value};
-use super::{MYSQL, clock};
+use super::text::{Text, Value, number};
+use super::{IDENTITY, MYSQL, clock};
 use crate::store::record::{ABANDONED, millis};
 use crate::store::{Lease, LeaseRequest, StoredOutcome};
 
@@ -33,9 +33,9 @@ const CLAIM: Named = Named::new(
         clock!(),
         " div 1000 + ?, ",
         clock!(),
-        " div 1000 + ?, 0 from oncely_meta f join oncely_meta i \
-         where f.name = 'token_floor' and i.name = 'identity' and i.value = ? \
-         on duplicate key update token = oncely_records.token returning ",
+        " div 1000 + ?, 0 from oncely_meta f where f.name = 'token_floor' and ? = ",
+        here!(),
+        " on duplicate key update token = oncely_records.token returning ",
         found!(),
     ),
 );
@@ -56,8 +56,6 @@ const COMPLETE: Named = Named::new(
         " div 1000 + ?), state = 1 where `key` = ? and token = ? and state = 0"
     ),
 );
-
-pub(super) const IDENTITY: &str = "select value from oncely_meta where name = 'identity'";
 
 /// As it is now, see [`CLAIM`].
 const FLOOR: &str = "select value from oncely_meta where name = 'token_floor' lock in share mode";
@@ -81,7 +79,7 @@ pub(super) async fn claim(
         fingerprint.as_ref().into(),
         lease,
         keep(request).map(|keep| keep.max(kept)).into(),
-        home.identity().into(),
+        Value::Database,
         attempt_id,
         lease,
     ];
@@ -91,7 +89,7 @@ pub(super) async fn claim(
         Err(failure) => return Err(failure),
     };
     let Some(row) = answer.rows.first() else {
-        home.check(MYSQL, ask(connection, IDENTITY).await?)?;
+        home.check(MYSQL, number(connection, IDENTITY).await?)?;
         return Err(Failure::Corrupt(NO_FLOOR.to_owned()));
     };
     let (micros, record) = match met(row)? {
@@ -102,7 +100,7 @@ pub(super) async fn claim(
         return Ok(Claim::Occupied(occupant));
     }
     // The row is locked, whatever it says.
-    let now = Instant { micros, floor: ask(connection, FLOOR).await? };
+    let now = Instant { micros, floor: number(connection, FLOOR).await? };
     let records = [Some(record)];
     let granted = rules::grant(std::slice::from_ref(request), &records, now);
     let taken = match granted.map_err(Failure::Corrupt)? {
@@ -137,17 +135,6 @@ pub(super) async fn complete(
     ];
     let answer = COMPLETE.send(connection, home, &values).await?;
     Ok(answer.changed.last() == Some(&1))
-}
-
-/// The number that a statement without values finds.
-pub(super) async fn ask(
-    connection: &mut MySqlConnection,
-    question: &'static str,
-) -> Result<Option<i64>, Failure> {
-    let mut text = Text::default();
-    text.add(question);
-    let answer = text.send(connection).await?;
-    Ok(answer.rows.first().map(|row| row.try_get(0)).transpose()?)
 }
 
 /// Whether outcomes are kept longer than claims that nobody is heard of again.

@@ -11,8 +11,8 @@ use super::super::rules::Instant;
 use super::super::{name, rules};
 use super::acquire::{FLOOR, Seen, WRITTEN, new_record, unless_taken, write};
 use super::row::{columns, decode, short};
-use super::text::Text;
-use super::{MYSQL, called, micros, update};
+use super::text::{Text, number};
+use super::{IDENTITY, MYSQL, called, micros, update};
 use crate::store::record::{Record, State};
 use crate::store::{BoxFuture, Lease, LeaseRequest, StoreError, StoredOutcome, Update, Updated};
 
@@ -47,7 +47,7 @@ async fn claim(
     };
     let (now, record) = if home.returns() {
         let Some(row) = answer.rows.first() else {
-            home.check(MYSQL, called::ask(connection, called::IDENTITY).await?)?;
+            home.check(MYSQL, number(connection, IDENTITY).await?)?;
             return Err(Failure::Raced);
         };
         (Instant { micros: row.try_get(0)?, floor: row.try_get(1)? }, Some(decode(row, 2)?))

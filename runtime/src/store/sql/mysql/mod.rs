@@ -69,6 +69,10 @@ use crate::store::{
 /// The name of the kind of database.
 const MYSQL: &str = "MySQL";
 
+/// Which database it is. Locked, so that the caller's transaction does not begin to see the world as it
+/// is now: it may have to wait for its key first.
+const IDENTITY: &str = "select value from oncely_meta where name = 'identity' lock in share mode";
+
 /// The server's time in microseconds, plus what follows. It stands still during a statement, and
 /// knows no summer.
 macro_rules! micros {

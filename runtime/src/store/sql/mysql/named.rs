@@ -2,12 +2,15 @@
 //!
 //! They go as text: what is on its way when a text is dropped, the driver finds its way past, which it
 //! does not when the server prepares a statement for it. The server keeps them prepared all the same,
-//! under a name, so that it understands each of them once for a connection.
+//! under a name, so that it understands each of them once for a connection. A statement goes on meaning
+//! the tables of the database that the connection was in, so the name has the identity of that in it, and
+//! a claim asks whether the connection is still there.
 
-use sqlx::MySqlConnection;
+use sqlx::{MySqlConnection, Row as _};
 
 use super::super::failure::{Failure, Meaning};
 use super::super::joins::DatabaseId;
+use super::MYSQL;
 use super::text::{Answer, Text, Value};
 
 /// A statement and the name that it goes by on a connection.
@@ -17,6 +20,20 @@ pub(super) struct Named {
     /// With a question mark for each value, and no other.
     statement: &'static str,
 }
+
+/// Stands for the name of the database that the statement means.
+macro_rules! here {
+    () => {
+        "@here"
+    };
+}
+pub(super) use here;
+
+const NO_IDENTITY: &str = "the identity of the database is missing";
+
+/// The identity of the database and its name, read as [`IDENTITY`](super::IDENTITY) is.
+const PLACE: &str = "select value, hex(database()) from oncely_meta where name = 'identity' \
+     lock in share mode";
 
 impl Named {
     /// The name must be that of this statement in all releases.
@@ -36,21 +53,34 @@ impl Named {
             return self.spelled_out(values).send(connection).await;
         }
         let mut text = Text::default();
-        self.execute(&mut text, values);
+        self.execute(&mut text, home, values);
         match text.send(connection).await {
             Err(failure) if failure.meaning() == Meaning::Unprepared => {
                 let mut text = Text::default();
-                text.add("prepare ").add(self.name).add(" from ");
-                text.value(self.statement.as_bytes()).add("; ");
-                self.execute(&mut text, values);
+                text.add(PLACE);
+                let place = text.send(connection).await?;
+                let place = place.rows.first();
+                let place = place.ok_or_else(|| Failure::Corrupt(NO_IDENTITY.to_owned()))?;
+                home.check(MYSQL, place.try_get(0)?)?;
+                let here = format!("x'{}'", place.try_get::<&str, _>(1)?);
+                let statement = self.statement.replace(here!(), &here);
+                let mut text = Text::default();
+                self.name(text.add("prepare "), home);
+                text.add(" from ").value(statement.as_bytes()).add("; ");
+                self.execute(&mut text, home, values);
                 text.send(connection).await
             }
             answer => answer,
         }
     }
 
-    fn execute(&self, text: &mut Text, values: &[Value<'_>]) {
-        text.add("execute ").add(self.name).add(" using ").list(values.iter().copied());
+    fn execute(&self, text: &mut Text, home: DatabaseId, values: &[Value<'_>]) {
+        self.name(text.add("execute "), home);
+        text.add(" using ").list(values.iter().copied());
+    }
+
+    fn name(&self, text: &mut Text, home: DatabaseId) {
+        text.add("`").add(self.name).add(" ").value(home.identity()).add("`");
     }
 
     /// The statement with the values in it.
@@ -81,8 +111,8 @@ mod tests {
     #[test]
     fn values_follow_the_name() {
         let mut text = Text::default();
-        NAMED.execute(&mut text, &VALUES);
-        assert_eq!(text.as_str(), "execute name using -7, x'6b273f', null");
+        NAMED.execute(&mut text, DatabaseId::new(MYSQL, 42, true), &VALUES);
+        assert_eq!(text.as_str(), "execute `name 42` using -7, x'6b273f', null");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use futures_util::StreamExt as _;
 use sqlx::mysql::MySqlRow;
-use sqlx::{AssertSqlSafe, Either, Executor as _, MySqlConnection};
+use sqlx::{AssertSqlSafe, Either, Executor as _, MySqlConnection, Row as _};
 
 use super::super::failure::Failure;
 
@@ -19,6 +19,8 @@ pub(super) enum Value<'value> {
     Number(i64),
     Bytes(&'value [u8]),
     Null,
+    /// The name of the database that the connection is in.
+    Database,
 }
 
 impl Text {
@@ -35,6 +37,7 @@ impl Text {
                 let _ = write!(self.0, "{number}");
             }
             Value::Null => self.0.push_str("null"),
+            Value::Database => self.0.push_str("database()"),
             Value::Bytes(bytes) => {
                 self.0.reserve(bytes.len() * 2 + 3);
                 self.0.push_str("x'");
@@ -76,6 +79,17 @@ impl Text {
         }
         Ok(answer)
     }
+}
+
+/// The number that a question finds.
+pub(super) async fn number(
+    connection: &mut MySqlConnection,
+    question: &'static str,
+) -> Result<Option<i64>, Failure> {
+    let mut text = Text::default();
+    text.add(question);
+    let answer = text.send(connection).await?;
+    Ok(answer.rows.first().map(|row| row.try_get(0)).transpose()?)
 }
 
 /// Adds the digits of bytes.

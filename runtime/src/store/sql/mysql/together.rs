@@ -78,7 +78,8 @@ impl Arrays {
         }
         match value.into() {
             Value::Number(number) => drop(write!(self.0, "{number}")),
-            Value::Null => self.0.push_str("null"),
+            // A text knows nothing of a connection.
+            Value::Null | Value::Database => self.0.push_str("null"),
             Value::Bytes(bytes) => {
                 self.0.push('"');
                 hexadecimal(&mut self.0, bytes);
