@@ -13,6 +13,8 @@ mod record;
 #[cfg(feature = "redis")]
 pub mod redis;
 pub mod sql;
+#[cfg(any(feature = "redis", feature = "postgres", feature = "mysql"))]
+mod timers;
 
 use std::fmt::{self, Debug};
 use std::future::{Future, pending};

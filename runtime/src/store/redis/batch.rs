@@ -209,7 +209,8 @@ impl Link {
         let answered = match self.batches.enter(call) {
             Going::Alone => {
                 let _away = Away { link: self, count: 1, room: Vec::new() };
-                let answer = self.timers.within(until, pin!(self.run_alone(call))).await;
+                let alone = pin!(self.run_alone(call));
+                let answer = self.timers.within(self.runtime(), until, alone).await;
                 return answer.unwrap_or(Err(Failure::TooLate));
             }
             Going::First(answered, resting) => {
@@ -300,7 +301,8 @@ async fn fly(link: &Link, mut batch: Vec<Waiting>) {
             _ => link.run(Script::Many, |by| command(by, &batch)).await,
         }
     };
-    let answers = link.timers.within(Instant::now() + LIMIT, pin!(sent)).await;
+    let until = Instant::now() + LIMIT;
+    let answers = link.timers.within(link.runtime(), until, pin!(sent)).await;
     let answers = answers.unwrap_or(Err(Failure::TooLate));
     pass_on(answers, &mut batch);
     away.room = batch;

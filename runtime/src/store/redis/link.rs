@@ -11,7 +11,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, ConnectionAddr, PushInfo, RedisConnectionInfo, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Id};
 use tokio::sync::futures::OwnedNotified;
 use tokio::task::{AbortHandle, unconstrained};
 
@@ -21,9 +21,9 @@ use super::couriers::Couriers;
 use super::error::Failure;
 use super::places::{Place, Places};
 use super::script::{By, Script};
-use super::timers::Timers;
 use super::watch::Watches;
 use crate::store::LeaseRequest;
+use crate::store::timers::Timers;
 
 /// How many commands may wait for the driver, before those who send wait in line.
 const BUFFER: usize = 1024;
@@ -90,6 +90,11 @@ impl Link {
             link.names.push(link.load(*script).await?);
         }
         Ok(link)
+    }
+
+    /// The runtime that drives it.
+    pub(super) fn runtime(&self) -> Id {
+        self.runtime.id()
     }
 
     /// Whether the driver still runs: it ends with the connection, or with its runtime.

@@ -145,7 +145,6 @@ mod node;
 mod operations;
 mod places;
 mod script;
-mod timers;
 mod tls;
 mod update;
 mod watch;

@@ -135,7 +135,7 @@ impl Node {
                 timeout_at(*until, opened).await.unwrap_or(Err(Failure::TooLate))?
             }
         };
-        let answer = link.timers.within(*until, pin!(operation(&link))).await;
+        let answer = link.timers.within(link.runtime(), *until, pin!(operation(&link))).await;
         let answer = answer.unwrap_or(Err(Failure::TooLate));
         if let Err(failure) = &answer {
             link.failed(failure);

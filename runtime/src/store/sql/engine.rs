@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::Instant;
 
 use super::dialect::{Claimed, Dialect, Patience, Weight};
 use super::failure::{Failure, Meaning};
@@ -17,6 +18,7 @@ use super::jobs::{Change, Take};
 use super::lane::Lane;
 use super::schedule::Schedule;
 use super::seats::{Seats, on_a_seat};
+use crate::store::timers::Timers;
 use crate::store::{
     Acquired, Lease, LeaseRequest, Occupant, RecordState, StoreError, StoreErrorKind, Token,
     Update, Updated,
@@ -41,6 +43,7 @@ pub(super) struct Engine<D: Dialect> {
     updates: [Arc<Lane<Change>>; 2],
     schedule: Mutex<Schedule>,
     forecast: Forecast,
+    timers: Timers,
 }
 
 impl<D: Dialect> Engine<D> {
@@ -54,14 +57,15 @@ impl<D: Dialect> Engine<D> {
             updates: Default::default(),
             schedule: Mutex::new(Schedule::new()),
             forecast: Forecast::default(),
+            timers: Timers::default(),
         })
     }
 
     /// Makes the tables and checks them; gives the identity of the database.
     pub(super) async fn prepare(&self) -> Result<i64, StoreError> {
-        runtime()?;
+        let runtime = runtime()?;
         let prepared = async { on_a_seat!(self.seats, seat => self.dialect.prepare(&mut seat)) };
-        self.bounded(prepared).await
+        self.bounded(&runtime, prepared).await
     }
 
     /// Takes every key, or none.
@@ -75,7 +79,7 @@ impl<D: Dialect> Engine<D> {
         let runtime = runtime()?;
         let weight = Weight::of_requests(requests);
         let lane = &self.claims[weight as usize];
-        self.bounded(async {
+        self.bounded(&runtime, async {
             // To look is cheaper than to claim, and disturbs nobody: worth its while as long as calls
             // find something. Who comes alone for a lock sends one statement.
             let may_look = D::LOOKS_FIRST || weight == Weight::Heavy || !lane.is_idle(&runtime);
@@ -102,7 +106,7 @@ impl<D: Dialect> Engine<D> {
         updates: &[(Lease, Update)],
     ) -> Result<Vec<Updated>, StoreError> {
         let runtime = runtime()?;
-        self.bounded(async {
+        self.bounded(&runtime, async {
             let mut answers = vec![None; updates.len()];
             for _ in 0..TRIES + updates.len() as u32 {
                 let round = first_of_each_key(updates, &answers);
@@ -125,9 +129,12 @@ impl<D: Dialect> Engine<D> {
 
     async fn bounded<T>(
         &self,
+        runtime: &Handle,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, StoreError> {
-        let answer = timeout(LIMIT, work).await.unwrap_or(Err(Failure::TooLate));
+        let until = Instant::now() + LIMIT;
+        let answer = self.timers.within(runtime.id(), until, pin!(work)).await;
+        let answer = answer.unwrap_or(Err(Failure::TooLate));
         answer.map_err(|failure| failure.at(&self.place))
     }
 

@@ -27,6 +27,7 @@ pub(crate) enum Meaning {
     /// The tables are not there.
     Missing,
     /// The connection does not know the statement that it was to run.
+    #[cfg_attr(not(feature = "mysql"), allow(dead_code, reason = "only MySQL says so"))]
     Unprepared,
     /// The connection is of no use any more.
     Disconnected,
