@@ -8,8 +8,9 @@ use super::super::dialect::{Claimed, Patience, Weight};
 use super::super::failure::Failure;
 use super::super::name;
 use super::super::rules::{self, Instant};
+use super::Postgres;
+use super::clock::micros;
 use super::row::{self, columns, decode};
-use super::{Postgres, micros};
 use crate::store::record::{ABANDONED, Record, TOMBSTONE, millis};
 use crate::store::{Acquired, Lease, LeaseRequest, Occupant, OnInterrupted};
 

@@ -9,8 +9,9 @@ use super::super::failure::Failure;
 use super::super::joins::{Claim, DatabaseId, Joins, Purpose, RESTORE, SAVE};
 use super::super::{name, rules};
 use super::acquire::unless_taken;
+use super::clock::{micros, millis_of_statement};
 use super::row::{self, Whole, whole};
-use super::{POSTGRES, Postgres, micros, millis_of_statement};
+use super::{POSTGRES, Postgres};
 use crate::store::record::{Record, Standing, State, TOMBSTONE, millis};
 use crate::store::{Acquired, BoxFuture, Lease, LeaseRequest, StoreError, StoredOutcome, Updated};
 

@@ -29,6 +29,7 @@
 //! `insert`, `update` and `delete` on them.
 
 mod acquire;
+mod clock;
 mod connection;
 mod error;
 mod joins;
@@ -49,6 +50,7 @@ use tokio::runtime::Handle;
 
 pub(super) use self::error::meaning;
 
+use self::clock::micros;
 use self::connection::{greet, options, place, remembers_statements};
 use self::listen::Watches;
 
@@ -64,22 +66,6 @@ use crate::store::{
     Acquired, BoxFuture, Key, Lease, LeaseRequest, Occupant, RecordState, Store, StoreError,
     Update, Updated,
 };
-
-/// The server's time now, in microseconds.
-macro_rules! micros {
-    () => {
-        "(date_part('epoch', clock_timestamp()) * 1000000)::int8"
-    };
-}
-use micros;
-
-/// The time of the statement, in milliseconds: where it is asked for more than once.
-macro_rules! millis_of_statement {
-    () => {
-        "(date_part('epoch', statement_timestamp()) * 1000000)::int8 / 1000"
-    };
-}
-use millis_of_statement;
 
 /// The name of the kind of database.
 const POSTGRES: &str = "PostgreSQL";

@@ -8,9 +8,10 @@ use super::super::columns::{self, on_interrupted_code};
 use super::super::dialect::{Claimed, Patience, Weight};
 use super::super::failure::Failure;
 use super::super::{name, rules};
+use super::Postgres;
 use super::acquire::{claimed, keep, unless_taken};
+use super::clock::micros;
 use super::row::columns;
-use super::{Postgres, micros};
 use crate::store::{Acquired, Lease, LeaseRequest};
 
 /// Writes the record of a key that has none, as most have, and nothing else: to say what is there

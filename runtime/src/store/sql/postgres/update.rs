@@ -8,7 +8,8 @@ use super::super::dialect::{Patience, Weight};
 use super::super::failure::Failure;
 use super::super::wanted::Wanted;
 use super::super::{name, rules};
-use super::{Postgres, micros, millis_of_statement};
+use super::Postgres;
+use super::clock::{micros, millis_of_statement};
 use crate::store::record::{Effect, TOMBSTONE, millis};
 use crate::store::{Lease, StoredOutcome, Update, Updated};
 
