@@ -54,20 +54,17 @@ const UPDATE: &str = concat!(
      where ask.place not in (select place from done)"
 );
 
-/// [`UPDATE`] for one record, which says nothing of one that is not changed.
+/// [`UPDATE`] for one record that gets no outcome; says nothing of one that is not changed.
 const UPDATE_ONE: &str = concat!(
     "with clock as materialized ( \
          select ",
     micros!(),
-    " / 1000 + $8 as now, \
-             case when $9::text is not null then set_config('lock_timeout', $9, true) end, \
-             case when $10 then set_config('synchronous_commit', 'off', true) end \
+    " / 1000 + $6 as now, \
+             case when $7::text is not null then set_config('lock_timeout', $7, true) end, \
+             case when $8 then set_config('synchronous_commit', 'off', true) end \
      ) \
      update oncely_records r set state = $3, expires_at = now + $4, \
-         completed_at = case $3 when 1 then now end, outcome_code = $6, outcome = $7, \
-         purge_at = case \
-             when $3 = 1 and r.purge_at - (now + $4) between 0 and 600000 then r.purge_at \
-             when r.on_interrupted = 0 or $3 in (1, 3) then now + $4 + $5 end \
+         purge_at = case when r.on_interrupted = 0 or $3 = 3 then now + $4 + $5 end \
      from clock \
      where r.key = $1 and r.token = $2 and r.state = 0 \
      returning case when r.waited_for and $3 <> 0 \
@@ -89,7 +86,7 @@ macro_rules! telling {
     };
 }
 
-/// [`UPDATE_ONE`] for an outcome.
+/// [`UPDATE`] for one outcome.
 const COMPLETE: &str = concat!(
     "update oncely_records r set state = 1, outcome_code = $4, outcome = $5, completed_at = ",
     millis_of_statement!(),
@@ -147,12 +144,13 @@ impl Postgres {
                 .bind(self.offset())
                 .bind(self.offset() + millis(TOMBSTONE) + SLACK)
                 .bind(weight == Weight::Light),
-            _ => return self.apply_any(connection, (lease, update), weight, patience).await,
+            _ => return self.apply_other(connection, (lease, update), weight, patience).await,
         };
         Ok(quick.fetch_optional(connection).await?.is_some())
     }
 
-    async fn apply_any(
+    /// Renews, interrupts, or gives a call back.
+    async fn apply_other(
         &self,
         connection: &mut PgConnection,
         (lease, update): (&Lease, &Update),
@@ -167,8 +165,6 @@ impl Postgres {
             .bind(wanted.state as i16)
             .bind(wanted.length)
             .bind(wanted.keep)
-            .bind(wanted.outcome.map(|outcome| i16::from(outcome.code())))
-            .bind(wanted.outcome.map(StoredOutcome::payload))
             .bind(self.offset())
             .bind(self.patience(patience))
             .bind(weight == Weight::Light)
