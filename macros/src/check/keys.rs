@@ -34,7 +34,10 @@ pub(super) fn resolved(
     let mut pieces = Vec::new();
     for part in &template.parts {
         pieces.push(match part {
-            Part::Text(text) => Piece::Text(LitStr::new(text, span)),
+            Part::Text(text) => {
+                braces(function, template, text, problems);
+                Piece::Text(LitStr::new(text, span))
+            }
             Part::Placeholder(placeholder) => {
                 let root = root(function, option, template, placeholder, problems)?;
                 Piece::Part { place: place(root, placeholder, span), literal: span }
@@ -42,6 +45,19 @@ pub(super) fn resolved(
         });
     }
     Some(Key { pieces })
+}
+
+/// Reports an argument in braces, as `format!` has them: here they are text.
+fn braces(function: &Function, template: &Template, text: &str, problems: &mut Problems) {
+    let words = text.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
+    for (word, _) in words {
+        let root = word.split('.').next().unwrap_or_default();
+        if names(function).iter().any(|name| name == root) {
+            let what = format!("`{{{word}}}` is text, and names no argument");
+            let help = format!("placeholders stand in angle brackets: write `<{word}>`");
+            problems.report(&template.literal, what, help);
+        }
+    }
 }
 
 /// Reports a key that is the same for every call, and a key made of an argument that is skipped.
@@ -67,6 +83,12 @@ pub(super) fn varies(
         if !scoped {
             problems.report(name, what, help);
         }
+    }
+    if let Some((_, scope)) = idempotent.scope.given()
+        && placeholders(scope).next().is_none()
+    {
+        let help = caller_help(function, &scope.literal.value());
+        problems.report(&scope.literal, "this scope is the same for every caller", help);
     }
     // The scope may name what is skipped: who calls keeps calls apart, and the rest of what is known
     // of the caller, such as the session, does not make a call another one.
@@ -104,6 +126,14 @@ fn placeholder_help(function: &Function) -> String {
         ),
         None => "give the function an argument, and name it here".to_owned(),
     }
+}
+
+/// What stands there may be meant as a placeholder, and lack its brackets only.
+fn caller_help(function: &Function, written: &str) -> String {
+    let root = written.split('.').next().unwrap_or_default();
+    let is_known = root == "self" || names(function).iter().any(|name| name == root);
+    let example = if is_known { written } else { "user.id" };
+    format!("name what tells one caller from another, such as `<{example}>`")
 }
 
 /// Everything a placeholder can start with.

@@ -80,9 +80,12 @@ pub(super) fn owned(function: &Function, returns: &Type, problems: &mut Problems
 /// Arguments that cannot be what the attribute needs them to be.
 pub(super) fn arguments(function: &Function, idempotent: &Idempotent, problems: &mut Problems) {
     skipped(function, idempotent, problems);
+    let tx = &idempotent.timing.tx;
+    // Which argument is the transaction is not said, and reported elsewhere.
+    let is_unclear = tx.is_written() && !matches!(tx.value, Some(Expr::Path(_)));
     for argument in &function.arguments {
         let left_out = argument.bindings.iter().all(|name| is_left_out(name, idempotent));
-        if is_mutable(argument) && !left_out {
+        if is_mutable(argument) && !left_out && !is_unclear {
             let name = argument.pattern.to_token_stream();
             let what = format!("`{name}` is `&mut`: a replay could not repeat what is done to it");
             let help = match argument.bindings.first() {
@@ -97,7 +100,7 @@ pub(super) fn arguments(function: &Function, idempotent: &Idempotent, problems: 
     }
 }
 
-/// What is fingerprinted: all arguments but `self`, the transaction and the skipped ones.
+/// What is fingerprinted: all arguments but `self`, the transaction or its pool, and the skipped ones.
 pub(super) fn fingerprinted(function: &Function, idempotent: &Idempotent) -> Vec<Fingerprinted> {
     let counted = function.arguments.iter().flat_map(|argument| {
         let is_whole = matches!(&argument.pattern, Pat::Ident(name) if name.subpat.is_none());
@@ -117,9 +120,10 @@ pub(super) fn fingerprinted(function: &Function, idempotent: &Idempotent) -> Vec
 }
 
 fn is_left_out(name: &Ident, idempotent: &Idempotent) -> bool {
-    let is_transaction = |tx: &Expr| matches!(tx, Expr::Path(path) if path.path.is_ident(name));
+    let is_it = |expr: &Expr| matches!(expr, Expr::Path(path) if path.path.is_ident(name));
     idempotent.skip.value.iter().flatten().any(|skipped| skipped == name)
-        || idempotent.timing.tx.value.as_ref().is_some_and(is_transaction)
+        || idempotent.timing.tx.value.as_ref().is_some_and(is_it)
+        || idempotent.begin.value.as_ref().is_some_and(|(_, pool)| is_it(pool))
 }
 
 fn is_mutable(argument: &Argument) -> bool {

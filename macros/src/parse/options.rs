@@ -5,7 +5,7 @@ use proc_macro2::{Ident, TokenStream};
 use super::args::{Arg, Value, args};
 use super::values::{
     choice, read_begin, read_duration, read_expr, read_flag, read_name, read_names, read_path,
-    read_remember, read_template, read_templates,
+    read_remember, read_template, read_templates, read_transaction,
 };
 use crate::diagnostics::{Problems, instead};
 use crate::model::{Idempotent, KeyPart, Lock, OnBusy, OnInterrupted, OnStoreError, Slot, Timing};
@@ -119,7 +119,7 @@ fn timing(timing: &mut Timing, arg: Arg, problems: &mut Problems) -> Option<Arg>
             let choices = [("refuse", OnStoreError::Refuse), ("run", OnStoreError::Run)];
             set_once(&mut timing.on_store_error, arg, choice(&choices), problems);
         }
-        "tx" => set_once(&mut timing.tx, arg, read_expr, problems),
+        "tx" => set_once(&mut timing.tx, arg, read_transaction, problems),
         "coordinator" => set_once(&mut timing.coordinator, arg, read_expr, problems),
         "crate" => set_once(&mut timing.path, arg, read_path, problems),
         _ => return Some(arg),
@@ -158,7 +158,9 @@ fn unknown(
     let what = format!("`{name}` is not an option of `#[{attribute}]`");
     let help = if others.contains(&word.as_str()) {
         format!("it is one of `#[{other}]`: write it there")
-    } else if let Some((_, meant)) = ALIASES.iter().find(|(alias, _)| *alias == word) {
+    } else if let Some((.., meant)) =
+        ALIASES.iter().find(|(alias, option, _)| *alias == word && known.contains(option))
+    {
         (*meant).to_owned()
     } else {
         let known: Vec<String> = known.iter().map(|&name| name.to_owned()).collect();
@@ -167,20 +169,23 @@ fn unknown(
     problems.report(name, what, help);
 }
 
-/// What people coming from other libraries write first.
-const ALIASES: [(&str, &str); 5] = [
-    (
-        "ttl",
-        "`retention` says how long an outcome replays, `lease` how long a silent holder keeps the key",
-    ),
-    (
-        "expiry",
-        "`retention` says how long an outcome replays, `lease` how long a silent holder keeps the key",
-    ),
+/// What people coming from other libraries write first, an option that they may mean, and what to say
+/// where there is that option.
+const ALIASES: [(&str, &str, &str); 9] = [
+    ("ttl", "retention", ENDS),
+    ("ttl", "lease", LEASE),
+    ("expiry", "retention", ENDS),
+    ("expiry", "lease", LEASE),
+    ("expires", "retention", ENDS),
+    ("expires", "lease", LEASE),
     (
         "timeout",
+        "wait",
         "`wait` says how long to wait for another call, `max_hold` how long the body may keep the key",
     ),
-    ("name", "write `operation = \"…\"`"),
-    ("store", "a coordinator has the store: write `coordinator = …`"),
+    ("name", "operation", "write `operation = \"…\"`"),
+    ("store", "coordinator", "a coordinator has the store: write `coordinator = …`"),
 ];
+const ENDS: &str =
+    "`retention` says how long an outcome replays, `lease` how long a silent holder keeps the key";
+const LEASE: &str = "`lease` says how long a silent holder keeps the lock";

@@ -1,6 +1,6 @@
 //! The values of options: what each is written as, and what else people write.
 
-use proc_macro2::Ident;
+use proc_macro2::{Ident, TokenTree};
 use quote::ToTokens;
 use syn::{Expr, LitStr, Path};
 
@@ -171,6 +171,20 @@ pub(super) fn read_begin(
     None
 }
 
+/// The argument that is the transaction.
+pub(super) fn read_transaction(
+    name: &Ident,
+    value: Value,
+    problems: &mut Problems,
+) -> Option<Expr> {
+    if let Value::Is(expr) = value {
+        return Some(expr);
+    }
+    let what = format!("`{name}` needs the name of the argument that is the transaction");
+    problems.report(name, what, format_args!("write `{name} = {name}`"));
+    None
+}
+
 pub(super) fn read_expr(name: &Ident, value: Value, problems: &mut Problems) -> Option<Expr> {
     match value {
         Value::Is(expr) => Some(expr),
@@ -210,7 +224,9 @@ pub(super) fn read_names(
         Value::List(tokens) => tokens,
         Value::Is(expr) => {
             let what = format!("`{name}` takes a list of arguments");
-            let help = format!("write `{name}({})`", expr.to_token_stream());
+            let named = text(&expr).map(LitStr::value);
+            let named = named.unwrap_or_else(|| expr.to_token_stream().to_string());
+            let help = format!("write `{name}({named})`");
             problems.report(name, what, help);
             return None;
         }
@@ -219,6 +235,14 @@ pub(super) fn read_names(
             return None;
         }
     };
+    let quoted = tokens.clone().into_iter().find_map(|token| match token {
+        TokenTree::Literal(literal) => Some(literal),
+        _ => None,
+    });
+    if let Some(quoted) = quoted {
+        problems.report(quoted, format_args!("`{name}` takes names, without quotes"), help);
+        return None;
+    }
     match names(tokens) {
         Ok(names) if !names.is_empty() => Some(names),
         Ok(_) => {

@@ -7,7 +7,7 @@ use super::idempotent::Idempotent;
 use super::lock::Lock;
 use super::planned::PlannedLock;
 use crate::idempotency::{Given, Outcome, Outcomes, Remembering};
-use crate::joined::{self, Begun, Claimed, Joined};
+use crate::joined::{self, Begun, Claimed, Deadline, Joined};
 use crate::lease::Call;
 use crate::model::{Error, Failure};
 use crate::store::BoxFuture;
@@ -122,7 +122,8 @@ impl Idempotent {
         tx: &mut dyn Joins,
     ) -> Result<Joined<Claimed, Given<T>>, Failure<E>> {
         let (coordinator, plan) = self.into_plan()?;
-        joined::join(&coordinator.0.leases, &plan, outcomes, tx).await
+        let deadline = Deadline::new(plan.wait);
+        joined::join(&coordinator.0.leases, &plan, outcomes, tx, &deadline).await
     }
 
     pub(crate) async fn begin<P: Begins, T, E>(

@@ -10,7 +10,7 @@ use scopeguard::ScopeGuard;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Claimed, Joined, join};
+use super::{Claimed, Deadline, Joined, join};
 use crate::idempotency::{Given, Outcomes, Plan};
 use crate::lease::Leases;
 use crate::model::{Error, ErrorKind, Failure, Key, RecordState, Token};
@@ -76,10 +76,10 @@ pub(crate) async fn begin<P: Begins, T, E>(
     pool: &P,
 ) -> Result<Joined<Begun<P>, Given<T>>, Failure<E>> {
     let own = plan.claims.first();
-    let since = Instant::now();
-    let gate = timeout(plan.wait, gates.gate(plan.key()).lock_owned()).await;
+    let deadline = Deadline::new(plan.wait);
+    let gate = timeout(deadline.left(), gates.gate(plan.key()).lock_owned()).await;
     let Ok(gate) = gate else {
-        return Err(Error::in_progress(&busy(&own.request), since.elapsed()).into());
+        return Err(Error::in_progress(&busy(&own.request), deadline.waited()).into());
     };
     let mut tries = 0;
     loop {
@@ -88,7 +88,7 @@ pub(crate) async fn begin<P: Begins, T, E>(
         let begun = Carried::new(runtime.clone(), pool.clone().begin()).await;
         let transaction = begun.map_err(|error| Error::from(error).about(plan.key()))?;
         let mut open = Open::guarded(pool.clone(), runtime, transaction);
-        match join(leases, plan, outcomes, open.transaction.joins()).await {
+        match join(leases, plan, outcomes, open.transaction.joins(), &deadline).await {
             Ok(Joined::Runs(claimed)) => {
                 let request = own.request.clone();
                 return Ok(Joined::Runs(Begun { open, claimed, request, _gate: gate }));

@@ -15,14 +15,14 @@ const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Until when a call waits.
-pub(super) struct Deadline {
+pub(crate) struct Deadline {
     since: Instant,
     wait: Duration,
     looks: AtomicU32,
 }
 
 impl Deadline {
-    pub(super) fn new(wait: Duration) -> Self {
+    pub(crate) fn new(wait: Duration) -> Self {
         Self { since: Instant::now(), wait, looks: AtomicU32::new(0) }
     }
 
@@ -30,9 +30,13 @@ impl Deadline {
         self.since.elapsed()
     }
 
+    pub(super) fn left(&self) -> Duration {
+        self.wait.saturating_sub(self.waited())
+    }
+
     /// Waits before the next look; `false` if the time is up.
     pub(super) async fn pause(&self, occupant: &Occupant) -> bool {
-        let left = self.wait.saturating_sub(self.waited());
+        let left = self.left();
         if left.is_zero() {
             return false;
         }

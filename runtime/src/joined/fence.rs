@@ -1,5 +1,6 @@
 //! The fence at the resource: what stops a holder that does not know yet that it is none any more.
 
+use super::must_be_open;
 use crate::model::{Error, ErrorKind};
 use crate::store::sql::SqlTransaction;
 
@@ -29,7 +30,8 @@ use crate::store::sql::SqlTransaction;
 /// # Errors
 /// [`LeaseLost`](ErrorKind::LeaseLost) if a later holder has been here, and the transaction goes on;
 /// [`Conflict`](ErrorKind::Conflict) if it met another one and must be begun again;
-/// [`StoreUnsupported`](ErrorKind::StoreUnsupported) if the tables of oncely are not in its database;
+/// [`StoreUnsupported`](ErrorKind::StoreUnsupported) if the tables of oncely are not in its database,
+/// or no transaction is open;
 /// [`StoreUnavailable`](ErrorKind::StoreUnavailable).
 ///
 /// # Cancel safety
@@ -40,7 +42,9 @@ pub async fn fence<X: SqlTransaction>(
     token: u64,
 ) -> Result<(), Error> {
     let token = i64::try_from(token).unwrap_or(i64::MAX);
-    if tx.joins().fence(key.as_ref(), token).await? {
+    let tx = tx.joins();
+    must_be_open(tx)?;
+    if tx.fence(key.as_ref(), token).await? {
         return Ok(());
     }
     let message = "a later holder has written under a higher token, so this one's lease is lost";

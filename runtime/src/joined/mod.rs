@@ -13,6 +13,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 pub use self::fence::fence;
 
 pub(crate) use self::begun::{Begun, Gates, begin};
+pub(crate) use self::claim::Deadline;
 use self::claim::{Granted, claim, claim_locks};
 
 use crate::idempotency::{self, Given, Outcomes, Verdict};
@@ -45,16 +46,27 @@ pub(crate) struct Claimed {
     _running: TaskTrackerToken,
 }
 
-/// The database of a store, whose transactions a call can join.
+/// The database of a store, whose transactions a call can join, of which `tx` is one.
 ///
 /// # Errors
-/// [`ErrorKind::StoreUnsupported`] if the store is in none.
-fn home(store: &dyn Store) -> Result<DatabaseId, Error> {
+/// [`ErrorKind::StoreUnsupported`] if the store is in none, or nothing is open.
+fn home(store: &dyn Store, tx: &dyn Joins) -> Result<DatabaseId, Error> {
+    must_be_open(tx)?;
     store.database().ok_or_else(|| {
         let message = "the store of this coordinator is in no SQL database, so a call cannot join a \
                        transaction; connect to `postgres:`, `mysql:` or `sqlite:`";
         Error::new(ErrorKind::StoreUnsupported, message)
     })
+}
+
+/// Without a transaction each statement would stand for itself, whatever comes of the others.
+fn must_be_open(tx: &dyn Joins) -> Result<(), Error> {
+    if tx.is_open() {
+        return Ok(());
+    }
+    let message = "no transaction is open on this connection; begin one with `begin` of sqlx, and \
+                   pass that";
+    Err(Error::new(ErrorKind::StoreUnsupported, message))
 }
 
 /// Claims the key of an idempotent call and its locks in `tx`, or finds its outcome.
@@ -63,10 +75,10 @@ pub(crate) async fn join<T, E>(
     plan: &idempotency::Plan,
     outcomes: &Outcomes<T, E>,
     tx: &mut dyn Joins,
+    deadline: &Deadline,
 ) -> Result<Joined<Claimed, Given<T>>, Failure<E>> {
-    let (running, home) = (leases.enter()?, home(leases.store())?);
+    let (running, home) = (leases.enter()?, home(leases.store(), tx)?);
     let own = plan.claims.first();
-    let deadline = claim::Deadline::new(plan.wait);
     let purpose = Purpose::Call { retention: plan.retention };
     let lease = loop {
         let met = match claim(home, tx, &own.request, purpose).await {
@@ -86,7 +98,7 @@ pub(crate) async fn join<T, E>(
         }
     };
     let mut all = vec![lease.clone()];
-    let deadline = claim::Deadline::new(plan.lock_wait);
+    let deadline = Deadline::new(plan.lock_wait);
     match claim_locks(home, tx, plan.claims.others().iter(), &deadline).await {
         Ok(locks) => all.extend(locks),
         Err(error) => {
@@ -118,8 +130,8 @@ pub(crate) async fn join_lock(
     plan: &lock::Plan,
     tx: &mut dyn Joins,
 ) -> Result<Claimed, Error> {
-    let (running, home) = (leases.enter()?, home(leases.store())?);
-    let deadline = claim::Deadline::new(plan.wait);
+    let (running, home) = (leases.enter()?, home(leases.store(), tx)?);
+    let deadline = Deadline::new(plan.wait);
     let leases = claim_locks(home, tx, plan.claims.iter(), &deadline).await?;
     let first = leases.iter().find(|lease| lease.key == *plan.claims.key());
     let call = match first {

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -19,7 +20,7 @@ use crate::store::BoxFuture;
 pub(crate) struct Background {
     tasks: TaskTracker,
     /// The runtime last seen, for what is dropped outside of one.
-    runtime: OnceLock<Handle>,
+    runtime: Mutex<Option<Handle>>,
 }
 
 impl Background {
@@ -32,14 +33,17 @@ impl Background {
             let message = "oncely runs on tokio: call this from within a tokio runtime";
             Error::new(ErrorKind::InvalidConfiguration, message).with_source(error)
         })?;
-        self.runtime.get_or_init(|| handle.clone());
+        let mut last = self.runtime.lock();
+        if last.as_ref().is_none_or(|last| last.id() != handle.id()) {
+            *last = Some(handle.clone());
+        }
         Ok(handle)
     }
 
     /// Runs `work` to its end on the current runtime, or on the one seen last; never panics, also
     /// not where there is no runtime: then the work is dropped, and its leases expire.
     pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        if let Some(handle) = Handle::try_current().ok().or_else(|| self.runtime.get().cloned()) {
+        if let Some(handle) = Handle::try_current().ok().or_else(|| self.runtime.lock().clone()) {
             self.tasks.spawn_on(work, &handle);
         }
     }

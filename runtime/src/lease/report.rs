@@ -1,5 +1,6 @@
 //! What the operator hears of: losses and outages, as events and as counters.
 
+use std::error::Error as StdError;
 use std::fmt::Display;
 
 use crate::model::Key;
@@ -11,14 +12,14 @@ pub(super) fn report_loss(key: &Key, why: &str) {
 }
 
 /// A renewal was not answered; it is tried again while the lease lasts.
-pub(super) fn report_failed_renewal(leases: usize, error: &dyn Display) {
-    tracing::warn!(leases, %error, "leases could not be renewed for now");
+pub(super) fn report_failed_renewal(leases: usize, error: &(dyn StdError + 'static)) {
+    tracing::warn!(leases, error, "leases could not be renewed for now");
     count("oncely_renewals_failed_total");
 }
 
 /// A key could not be given back; it is free once its lease has expired.
-pub(super) fn report_unreleased(key: &Key, error: &dyn Display) {
-    tracing::warn!(key = key.as_str(), %error, "key not given back, its lease will expire");
+pub(super) fn report_unreleased(key: &Key, error: &(dyn StdError + 'static)) {
+    tracing::warn!(key = key.as_str(), error, "key not given back, its lease will expire");
     count("oncely_releases_failed_total");
 }
 
@@ -30,8 +31,8 @@ pub(super) fn report_forgotten(key: &Key) {
 }
 
 /// A body succeeded and its outcome could not be stored: a retry may run it again.
-pub(super) fn report_lost_record(key: &Key, error: &dyn Display) {
-    tracing::error!(key = key.as_str(), %error, "outcome not recorded, a retry may run again");
+pub(super) fn report_lost_record(key: &Key, error: &(dyn StdError + 'static)) {
+    tracing::error!(key = key.as_str(), error, "outcome not recorded, a retry may run again");
     count("oncely_records_lost_total");
 }
 
@@ -42,8 +43,8 @@ pub(crate) fn report_unstored(key: &Key, error: &dyn Display) {
 }
 
 /// A body runs without protection, because its caller asked for that when the store is down.
-pub(crate) fn report_unprotected(key: &Key, error: &dyn Display) {
-    tracing::error!(key = key.as_str(), %error, "store unavailable, running unprotected");
+pub(crate) fn report_unprotected(key: &Key, error: &(dyn StdError + 'static)) {
+    tracing::error!(key = key.as_str(), error, "store unavailable, running unprotected");
     count("oncely_unprotected_runs_total");
 }
 

@@ -16,6 +16,16 @@ pub(crate) async fn connect(url: &str) -> Result<Arc<dyn Store>, Error> {
         "sqlite" => Ok(Arc::new(super::sql::sqlite::SqliteStore::connect(url).await?)),
         #[cfg(not(feature = "sqlite"))]
         "sqlite" => Err(invalid("`sqlite:` needs the feature `sqlite` of oncely".to_owned())),
+        "rediss" | "rediss+cluster" | "rediss-cluster"
+            if cfg!(all(feature = "redis", not(feature = "redis-tls"))) =>
+        {
+            Err(invalid(format!("`{scheme}:` needs the feature `redis-tls` of oncely")))
+        }
+        "redis+cluster" | "redis-cluster" | "rediss+cluster" | "rediss-cluster"
+            if cfg!(all(feature = "redis", not(feature = "redis-cluster"))) =>
+        {
+            Err(invalid(format!("`{scheme}:` needs the feature `redis-cluster` of oncely")))
+        }
         #[cfg(feature = "redis")]
         "redis" | "redis+unix" | "unix" | "rediss" | "redis+cluster" | "redis-cluster"
         | "rediss+cluster" | "rediss-cluster" => {

@@ -157,9 +157,11 @@ fn meaning(error: &RedisError) -> (StoreErrorKind, Cow<'static, str>) {
         ErrorKind::RESP3NotSupported => {
             (Unsupported, "the server does not speak RESP3; Redis 6.0 or later is needed")
         }
-        ErrorKind::InvalidClientConfig => {
-            (Unsupported, "the URL cannot be used; write `redis://HOST:PORT/DATABASE`")
-        }
+        ErrorKind::InvalidClientConfig => (
+            Unsupported,
+            "the URL cannot be used; write `redis://HOST:PORT/DATABASE` or `redis+unix:///PATH`",
+        ),
+        ErrorKind::Io => (Unavailable, "the server cannot be reached, or was lost on the way"),
         _ => (Unavailable, "the server did not answer as expected"),
     };
     (kind, advice.into())

@@ -8,7 +8,8 @@ use crate::store::{BoxFuture, Lease, LeaseRequest, Occupant, StoreError, StoredO
 /// A transaction in the database of an SQL store.
 ///
 /// Sealed: the transactions of `sqlx` are, `Transaction<'_, Postgres>`, `Transaction<'_, MySql>` and
-/// `Transaction<'_, Sqlite>`, and the connections they are on, each with the feature of its store.
+/// `Transaction<'_, Sqlite>`, and the connections they are on, each with the feature of its store. A
+/// connection on which `sqlx` has begun no transaction is refused when it is used.
 #[diagnostic::on_unimplemented(
     message = "no SQL store of oncely serves `{Self}`",
     label = "not a transaction that a call can join",
@@ -24,6 +25,9 @@ pub trait SqlTransaction: Send + sealed::Sealed {
 /// transaction is committed, and nothing is left of it after one that is not.
 #[doc(hidden)]
 pub trait Joins: Send {
+    /// Whether a transaction is open, as far as the driver has begun it.
+    fn is_open(&self) -> bool;
+
     /// Takes the key until the transaction ends, if it is one in `home`. Waits for nobody, as far
     /// as the database can ask without waiting.
     fn claim<'a>(

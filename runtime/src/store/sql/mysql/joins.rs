@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::{Executor as _, MySqlConnection, Row as _};
+use sqlx::{Connection, Executor as _, MySqlConnection, Row as _};
 
 use super::super::columns::{FREE, IN_PROGRESS};
 use super::super::failure::{Failure, Meaning};
@@ -162,6 +162,10 @@ async fn fence(connection: &mut MySqlConnection, key: &str, token: i64) -> Resul
 }
 
 impl Joins for MySqlConnection {
+    fn is_open(&self) -> bool {
+        Connection::is_in_transaction(self)
+    }
+
     fn claim<'a>(
         &'a mut self,
         home: DatabaseId,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::{Executor as _, PgConnection, Row as _};
+use sqlx::{Connection, Executor as _, PgConnection, Row as _};
 
 use super::super::columns::{self, FREE, IN_PROGRESS, on_interrupted_code};
 use super::super::failure::Failure;
@@ -230,6 +230,10 @@ async fn fence(connection: &mut PgConnection, key: &str, token: i64) -> Result<b
 }
 
 impl Joins for PgConnection {
+    fn is_open(&self) -> bool {
+        Connection::is_in_transaction(self)
+    }
+
     fn claim<'a>(
         &'a mut self,
         home: DatabaseId,

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::{Executor as _, SqliteConnection};
+use sqlx::{Connection, Executor as _, SqliteConnection};
 
 use super::super::joins::{Claim, DatabaseId, Joins, Purpose, RESTORE, SAVE};
 use super::super::name;
@@ -85,6 +85,10 @@ async fn fence(connection: &mut SqliteConnection, key: &str, token: i64) -> Resu
 }
 
 impl Joins for SqliteConnection {
+    fn is_open(&self) -> bool {
+        Connection::is_in_transaction(self)
+    }
+
     fn claim<'a>(
         &'a mut self,
         home: DatabaseId,
