@@ -99,7 +99,7 @@ use crate::attribute::{Kind, attribute};
 ///
 /// `on_interrupted = "rerun"` (the default) or `"hold"`: after a crash, a panic or a dropped
 /// future the next call runs the body again (at least once), or is refused until someone resolves
-/// it (at most once).
+/// it (at most once), with `resolve_with` or `resolve_as_not_run` of the same call without macros.
 ///
 /// `on_store_error = "refuse"` (the default) or `"run"`: when the store cannot be reached before
 /// the body starts, fail, or run without protection.

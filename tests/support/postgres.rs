@@ -91,9 +91,9 @@ impl PostgresServer {
         self.wait();
     }
 
-    /// Stops or continues it (`-STOP`, `-CONT`).
+    /// Stops or continues it (`-STOP`, `-CONT`), with the processes that serve its clients.
     pub fn signal(&self, signal: &str) {
-        self.server.signal(signal);
+        self.server.signal_all(signal);
     }
 
     fn wait(&self) {

@@ -84,6 +84,15 @@ impl Server {
         assert!(run("kill", &[signal, &self.process.to_string()]), "kill {signal}");
     }
 
+    /// Sends a signal to the server and to the processes that it has started.
+    pub fn signal_all(&self, signal: &str) {
+        self.signal(signal);
+        for child in children(self.process) {
+            // It may have ended since.
+            run("kill", &[signal, &child.to_string()]);
+        }
+    }
+
     /// Kills it as a power cut would.
     pub fn kill(&mut self) {
         self.signal("-KILL");
@@ -97,6 +106,18 @@ impl Server {
         }
         let _ = self.guard.wait();
     }
+}
+
+/// The processes that `parent` has started, by what stands behind the name of each.
+fn children(parent: u32) -> Vec<u32> {
+    let processes = std::fs::read_dir("/proc").expect("the processes").flatten();
+    let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let is_child = |number: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
+        let behind = stat.rsplit_once(')').map(|(_, behind)| behind);
+        behind.and_then(|behind| behind.split_whitespace().nth(1)) == Some(&parent.to_string())
+    };
+    numbers.filter(is_child).collect()
 }
 
 impl Drop for Server {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use oncely::{Coordinator, Error};
+use oncely::{Coordinator, Error, ErrorKind};
 use oncely_tests::mysql::MySqlServer;
 use oncely_tests::payments::{self, Failed};
 use oncely_tests::postgres::PostgresServer;
@@ -223,4 +223,77 @@ async fn a_mysql_that_crashes_under_load_loses_and_repeats_nothing() {
             server.start_again();
         })
     );
+}
+
+/// A server that stands still is an error within the limit: before the body, after it, and in a
+/// transaction of the caller's.
+macro_rules! stands_still {
+    ($server:expr, $url:expr, $pool:ty) => {{
+        let (server, url) = (Arc::new($server), $url);
+        let oncely = Coordinator::builder().store_timeout(secs(1)).connect(&url).await.unwrap();
+        let pool: $pool = payments::pool(&url, 6).await;
+        sqlx::query(TABLE).execute(&pool).await.unwrap();
+        let call = |key: &str| oncely.idempotent("pay", key.to_owned()).wait(ms(0));
+        let done = call("0").run_on(&pool, |_, _| Box::pin(async { Ok::<_, Error>(0) }));
+        soon(done).await.unwrap();
+
+        let mut tx = pool.begin().await.unwrap();
+        server.signal("-STOP");
+        let began = std::time::Instant::now();
+        let before = call("1").run_on(&pool, |_, _| Box::pin(async { Ok::<_, Error>(1) }));
+        let joined = call("2").run_in(&mut tx, |_, _| Box::pin(async { Ok::<_, Error>(2) }));
+        let (before, joined) = soon(async { tokio::join!(before, joined) }).await;
+        assert_eq!(before.unwrap_err().kind(), ErrorKind::StoreUnavailable);
+        assert_eq!(joined.unwrap_err().kind(), ErrorKind::StoreUnavailable);
+        assert!(began.elapsed() < secs(8), "{:?}", began.elapsed());
+        server.signal("-CONT");
+        drop(tx);
+
+        let stopped = Arc::clone(&server);
+        let after = call("3").run_on(&pool, |tx, _| {
+            Box::pin(async move {
+                let effect = sqlx::query("insert into effects values ('3')");
+                effect.execute(&mut **tx).await.unwrap();
+                stopped.signal("-STOP");
+                Ok::<_, Error>(3)
+            })
+        });
+        let after = soon(after).await.unwrap_err();
+        assert!(after.is_retryable(), "{after}");
+        server.signal("-CONT");
+        // Whatever became of it, there is one effect in the end.
+        let again = soon(async {
+            loop {
+                let again = call("3").wait(secs(20)).run_on(&pool, |tx, _| {
+                    Box::pin(async move {
+                        let effect = sqlx::query("insert into effects values ('3')");
+                        effect.execute(&mut **tx).await.unwrap();
+                        Ok::<_, Error>(3)
+                    })
+                });
+                match again.await {
+                    Ok(outcome) => return outcome.into_value(),
+                    Err(error) => assert!(error.is_retryable(), "{error}"),
+                }
+                sleep(ms(50)).await;
+            }
+        });
+        assert_eq!(again.await, 3);
+        let count = "select count(*) from effects";
+        assert_eq!(sqlx::query_scalar::<_, i64>(count).fetch_one(&pool).await.unwrap(), 1);
+    }};
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_postgres_that_stands_still_is_an_error_within_the_limit() {
+    let server = PostgresServer::start();
+    let url = server.url();
+    stands_still!(server, url, PgPool);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mysql_that_stands_still_is_an_error_within_the_limit() {
+    let server = MySqlServer::start();
+    let url = server.database().await;
+    stands_still!(server, url, MySqlPool);
 }

@@ -14,6 +14,7 @@ mod locks;
 mod refusals;
 mod statements;
 mod sweep;
+mod waiting;
 
 use oncely::Error;
 

@@ -114,3 +114,52 @@ async fn a_database_without_the_tables_is_refused() {
 fn never() -> oncely::store::BoxFuture<'static, Result<(), oncely::Error>> {
     panic!("it ran")
 }
+
+/// On a connection without a transaction each statement would stand for itself.
+macro_rules! refuses_a_bare_connection {
+    ($place:expr) => {{
+        let place = $place.await;
+        let mut connection = place.pool.acquire().await.unwrap();
+        let refused = place.oncely.lock("stock").acquire_in(&mut *connection).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::StoreUnsupported, "{refused}");
+        let call = place.oncely.idempotent("pay", "1");
+        let refused = call.run_in(&mut *connection, |_, _| never()).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::StoreUnsupported, "{refused}");
+        let refused = oncely::fence(&mut *connection, "stock", 1).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::StoreUnsupported, "{refused}");
+        // The connection that a transaction is on will do.
+        let mut tx = connection.begin().await.unwrap();
+        place.oncely.lock("stock").acquire_in(&mut *tx).await.unwrap();
+        oncely::fence(&mut *tx, "stock", 1).await.unwrap();
+        tx.commit().await.unwrap();
+    }};
+}
+
+#[tokio::test]
+async fn a_connection_without_a_transaction_is_refused() {
+    refuses_a_bare_connection!(postgres(2));
+    refuses_a_bare_connection!(mysql(2));
+    refuses_a_bare_connection!(sqlite(2));
+}
+
+#[tokio::test]
+async fn a_commit_that_the_database_refuses_is_no_outage() {
+    let place = postgres(2).await;
+    let rule = "create table owners (name text primary key); \
+                create table things (owner text references owners deferrable initially deferred)";
+    sqlx::raw_sql(rule).execute(&place.pool).await.unwrap();
+    let call = place.oncely.idempotent("pay", "1");
+    let refused = call.run_on(&place.pool, |tx, _| {
+        Box::pin(async move {
+            let thing = sqlx::query("insert into things values ('nobody')");
+            thing.execute(&mut **tx).await.map(drop).map_err(std::io::Error::other)?;
+            Ok::<_, anyhow::Error>(1)
+        })
+    });
+    let refused = refused.await.unwrap_err().downcast::<oncely::Error>().unwrap();
+    assert_eq!(refused.kind(), ErrorKind::Conflict, "{refused}");
+    // Nothing of it stands.
+    let call = place.oncely.idempotent("pay", "1");
+    let again = call.run_on(&place.pool, |_, _| Box::pin(async { Ok::<_, oncely::Error>(2) }));
+    assert!(!again.await.unwrap().is_replayed());
+}

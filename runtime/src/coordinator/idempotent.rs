@@ -283,6 +283,9 @@ impl<R> Idempotent<R> {
     /// # Errors
     /// [`InProgress`](crate::ErrorKind::InProgress) if the call runs;
     /// [`StoreUnavailable`](crate::ErrorKind::StoreUnavailable).
+    ///
+    /// # Cancel safety
+    /// Dropped, it is resolved or not; called again, it says `false` if it was.
     pub async fn resolve_as_not_run(self) -> Result<bool, Error> {
         let (coordinator, plan) = self.into_plan()?;
         idempotency::resolve(&coordinator.0.leases, &plan, None).await
@@ -295,6 +298,9 @@ impl<R> Idempotent<R> {
     /// # Errors
     /// As [`resolve_as_not_run`](Self::resolve_as_not_run), and
     /// [`Unreadable`](crate::ErrorKind::Unreadable) if `value` cannot be stored.
+    ///
+    /// # Cancel safety
+    /// That of [`resolve_as_not_run`](Self::resolve_as_not_run).
     pub async fn resolve_with<T: Serialize>(self, value: &T) -> Result<bool, Error> {
         self.resolve_as(|key| idempotency::storable(key, value)).await
     }

@@ -7,7 +7,7 @@ use super::idempotent::Idempotent;
 use super::lock::Lock;
 use super::planned::PlannedLock;
 use crate::idempotency::{Given, Outcome, Outcomes, Remembering};
-use crate::joined::{self, Begun, Claimed, Deadline, Joined};
+use crate::joined::{self, Begun, Claimed, Joined, Waits};
 use crate::lease::Call;
 use crate::model::{Error, Failure};
 use crate::store::BoxFuture;
@@ -18,7 +18,9 @@ impl<R> Idempotent<R> {
     /// body's own writes become real together when `tx` is committed, or none of them does.
     ///
     /// The key is taken until `tx` ends, so there is no lease to lose and nothing to renew. A
-    /// duplicate in another transaction waits for the end of this one, as long as its `wait` allows.
+    /// duplicate in another transaction waits for the end of this one, as long as its `wait` allows;
+    /// but in MySQL and SQLite none waits for a call that runs with a lease, which `tx` would keep from
+    /// renewing it: that is [`InProgress`](crate::ErrorKind::InProgress) at once.
     /// An error that is remembered undoes what the body wrote, and `tx` must be committed all the
     /// same for it to be replayed; after any other error `tx` has nothing of the call.
     ///
@@ -40,7 +42,8 @@ impl<R> Idempotent<R> {
     ///
     /// # Errors
     /// The body's own; [`StoreUnsupported`](crate::ErrorKind::StoreUnsupported) if the coordinator's
-    /// store is not in the database of `tx`, and the body was not run;
+    /// store is not in the database of `tx`, or `tx` is a connection on which no transaction is open,
+    /// and the body was not run;
     /// [`Conflict`](crate::ErrorKind::Conflict) if `tx` met another transaction and must be begun
     /// again; otherwise as [`run`](Self::run).
     ///
@@ -76,7 +79,7 @@ impl<R> Idempotent<R> {
     /// Begins a transaction on `pool`, runs `body` once in it and commits it with the outcome; or
     /// replays what the body gave. Exactly once for what is written in that transaction.
     ///
-    /// A duplicate in this process waits without a connection. An error that is not remembered rolls
+    /// Whoever waits for a duplicate or a lock has no connection meanwhile. An error that is not remembered rolls
     /// the transaction back; one that is undoes the body's writes and is committed alone. A commit
     /// that nobody answered is looked up by its token.
     ///
@@ -122,8 +125,8 @@ impl Idempotent {
         tx: &mut dyn Joins,
     ) -> Result<Joined<Claimed, Given<T>>, Failure<E>> {
         let (coordinator, plan) = self.into_plan()?;
-        let deadline = Deadline::new(plan.wait);
-        joined::join(&coordinator.0.leases, &plan, outcomes, tx, &deadline).await
+        let waits = Waits::inside(plan.wait, plan.lock_wait);
+        joined::join(&coordinator.0.leases, &plan, outcomes, tx, &waits).await
     }
 
     pub(crate) async fn begin<P: Begins, T, E>(
@@ -140,7 +143,8 @@ impl Lock {
     /// Takes the lock until the transaction `tx` ends, and gives the token to hand to a
     /// resource that refuses older ones. There is no lease to lose and nothing to give back.
     ///
-    /// Holders with a lease and holders in transactions exclude each other.
+    /// Holders with a lease and holders in transactions exclude each other. In MySQL and SQLite a
+    /// transaction does not wait for a holder with a lease, which it would keep from giving it back.
     ///
     /// # Errors
     /// [`LockBusy`](crate::ErrorKind::LockBusy) if another holds the lock for longer than the call

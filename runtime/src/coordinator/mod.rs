@@ -67,7 +67,10 @@ impl Coordinator {
     /// [`InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) for a URL that no store of
     /// this build serves, [`StoreUnavailable`](crate::ErrorKind::StoreUnavailable) if the store
     /// cannot be reached or opened, [`StoreUnsupported`](crate::ErrorKind::StoreUnsupported) if it
-    /// is not one that this release can use.
+    /// is not one that this release can use, or the rest of its URL is not.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing is left but perhaps the tables of the store.
     pub async fn connect(url: &str) -> Result<Self, Error> {
         Self::builder().connect(url).await
     }
@@ -133,6 +136,9 @@ impl Coordinator {
 
     /// Starts nothing new, lets what runs come to its end for at most `deadline`, then stops the
     /// rest at its next await and gives its keys back as interrupted.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing new starts all the same, and what runs is not stopped; called again, it goes on.
     pub async fn shutdown(&self, deadline: Duration) -> Shutdown {
         let (stopped, unreleased) = self.0.leases.close(deadline.min(FOREVER)).await;
         let names = |keys: Vec<Key>| keys.iter().map(|key| key.name().to_owned()).collect();

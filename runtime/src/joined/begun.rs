@@ -1,19 +1,19 @@
 //! Transactions that a call begins and commits itself.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use scopeguard::ScopeGuard;
 use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
-use super::{Claimed, Deadline, Joined, join};
+use super::claim::in_transaction;
+use super::gate::{Gates, Inside};
+use super::limited::{answered, unanswered};
+use super::{Claimed, Deadline, Joined, Rest, Waits, join};
 use crate::idempotency::{Given, Outcomes, Plan};
-use crate::lease::Leases;
-use crate::model::{Error, ErrorKind, Failure, Key, RecordState, Token};
+use crate::lease::{Frame, Leases, within};
+use crate::model::{Error, ErrorKind, Failure, RecordState, Token};
 use crate::store::sql::{Begins, Carried, Claim, Purpose, SqlTransaction as _, Uncommitted};
 use crate::store::{LeaseRequest, StoreError};
 
@@ -22,24 +22,6 @@ const TRIES: u32 = 4;
 /// How long to look for what became of a commit.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// Which keys of this process have a transaction: whoever else wants one waits here, without a
-/// connection, so that waiters never take the pool from the one they wait for.
-#[derive(Debug, Default)]
-pub(crate) struct Gates(Mutex<HashMap<Key, Weak<tokio::sync::Mutex<()>>>>);
-
-impl Gates {
-    fn gate(&self, key: &Key) -> Arc<tokio::sync::Mutex<()>> {
-        let mut gates = self.0.lock();
-        if let Some(gate) = gates.get(key).and_then(Weak::upgrade) {
-            return gate;
-        }
-        gates.retain(|_, gate| gate.strong_count() > 0);
-        let gate = Arc::default();
-        gates.insert(key.clone(), Arc::downgrade(&gate));
-        gate
-    }
-}
 
 /// A transaction, and where it goes on if it is dropped in the middle of a statement.
 struct Open<P: Begins> {
@@ -64,7 +46,8 @@ pub(crate) struct Begun<P: Begins> {
     open: Guarded<P>,
     claimed: Claimed,
     request: LeaseRequest,
-    _gate: tokio::sync::OwnedMutexGuard<()>,
+    limit: Duration,
+    _gate: Inside,
 }
 
 /// Begins a transaction on `pool` and claims the call in it, or finds its outcome.
@@ -75,23 +58,28 @@ pub(crate) async fn begin<P: Begins, T, E>(
     outcomes: &Outcomes<T, E>,
     pool: &P,
 ) -> Result<Joined<Begun<P>, Given<T>>, Failure<E>> {
-    let own = plan.claims.first();
-    let deadline = Deadline::new(plan.wait);
-    let gate = timeout(deadline.left(), gates.gate(plan.key()).lock_owned()).await;
-    let Ok(gate) = gate else {
-        return Err(Error::in_progress(&busy(&own.request), deadline.waited()).into());
+    let (runtime, limit) = (runtime()?, leases.store_timeout());
+    let request = &plan.claims.first().request;
+    if Frame::may_hold(plan.key()) {
+        return Err(Error::would_deadlock(plan.key()).into());
+    }
+    let waits = Waits::outside(plan.wait, plan.lock_wait);
+    let look = |inside| plan.judge(&in_transaction(request, inside)).map(drop);
+    let gate = gates.enter(plan.key(), request.fingerprint, &waits.twin, look).await?;
+    let Some(gate) = gate else {
+        let busy = in_transaction(request, None);
+        return Err(Error::in_progress(&busy, waits.twin.waited()).into());
     };
     let mut tries = 0;
     loop {
-        tries += 1;
-        let runtime = runtime()?;
-        let begun = Carried::new(runtime.clone(), pool.clone().begin()).await;
-        let transaction = begun.map_err(|error| Error::from(error).about(plan.key()))?;
-        let mut open = Open::guarded(pool.clone(), runtime, transaction);
-        match join(leases, plan, outcomes, open.transaction.joins(), &deadline).await {
+        let begun = Carried::new(runtime.clone(), pool.clone().begin());
+        let transaction = begin_within(limit, begun, pool, &waits.twin).await;
+        let transaction = transaction.map_err(|error| Error::from(error).about(plan.key()))?;
+        let mut open = Open::guarded(pool.clone(), runtime.clone(), transaction);
+        let failure = match join(leases, plan, outcomes, open.transaction.joins(), &waits).await {
             Ok(Joined::Runs(claimed)) => {
-                let request = own.request.clone();
-                return Ok(Joined::Runs(Begun { open, claimed, request, _gate: gate }));
+                let request = request.clone();
+                return Ok(Joined::Runs(Begun { open, claimed, request, limit, _gate: gate }));
             }
             Ok(Joined::Answers(answer)) => {
                 let Open { runtime, transaction, .. } = ScopeGuard::into_inner(open);
@@ -99,17 +87,51 @@ pub(crate) async fn begin<P: Begins, T, E>(
                 runtime.spawn(P::rollback(transaction));
                 return Ok(Joined::Answers(answer));
             }
-            Err(failure) => {
-                let Open { runtime, transaction, .. } = ScopeGuard::into_inner(open);
-                Carried::new(runtime, P::rollback(transaction)).await;
-                match failure {
-                    Failure::Oncely(error)
-                        if error.kind() == ErrorKind::Conflict && tries < TRIES => {}
-                    failure => return Err(failure),
-                }
+            Err(Failure::Oncely(error)) if error.kind() == ErrorKind::StoreUnavailable => {
+                return Err(error.into());
             }
+            Err(failure) => failure,
+        };
+        end(open, limit).await;
+        let is_next = match &failure {
+            Failure::Oncely(error) => match error.kind() {
+                ErrorKind::Conflict => {
+                    tries += 1;
+                    tries < TRIES
+                }
+                ErrorKind::InProgress => waits.twin.pause(error.retry_after()).await,
+                ErrorKind::LockBusy => waits.locks.pause(error.retry_after()).await,
+                _ => false,
+            },
+            _ => false,
+        };
+        if !is_next {
+            return Err(failure);
         }
     }
+}
+
+/// A transaction has as long to begin as any statement, unless others have all connections: then it
+/// waits its turn.
+async fn begin_within<P: Begins>(
+    limit: Duration,
+    mut begun: Carried<Result<P::Transaction, StoreError>>,
+    pool: &P,
+    deadline: &Deadline,
+) -> Result<P::Transaction, StoreError> {
+    loop {
+        match within(Some(limit), &mut begun).await {
+            Some(begun) => return begun,
+            None if pool.is_exhausted() && !deadline.left().is_zero() => {}
+            None => return Err(unanswered()),
+        }
+    }
+}
+
+/// Rolls back what was begun. A server that does not answer may do so when it likes.
+async fn end<P: Begins>(open: Guarded<P>, limit: Duration) {
+    let Open { runtime, transaction, .. } = ScopeGuard::into_inner(open);
+    within(Some(limit), Carried::new(runtime, P::rollback(transaction))).await;
 }
 
 impl<P: Begins> Begun<P> {
@@ -128,15 +150,17 @@ impl<P: Begins> Begun<P> {
         ended: Result<T, E>,
     ) -> Result<Given<T>, Failure<E>> {
         let tx = self.open.transaction.joins();
-        let (written, keeps) = self.claimed.end(outcomes, tx, ended).await;
-        let Self { open, claimed, request, _gate } = self;
-        let Open { pool, runtime, transaction } = ScopeGuard::into_inner(open);
-        if !keeps {
-            Carried::new(runtime, P::rollback(transaction)).await;
-            return written;
+        let (written, rest) = self.claimed.end(outcomes, tx, ended).await;
+        let Self { open, claimed, request, limit, _gate } = self;
+        match rest {
+            Rest::Abandon => drop(open),
+            Rest::RollBack => end(open, limit).await,
+            Rest::Commit => {
+                let Open { pool, runtime, transaction } = ScopeGuard::into_inner(open);
+                let work = commit::<P>(pool, transaction, claimed, request, limit);
+                Carried::new(runtime, work).await?;
+            }
         }
-        let work = commit::<P>(pool, transaction, claimed, request);
-        Carried::new(runtime, work).await?;
         written
     }
 }
@@ -147,8 +171,11 @@ async fn commit<P: Begins>(
     transaction: P::Transaction,
     claimed: Claimed,
     request: LeaseRequest,
+    limit: Duration,
 ) -> Result<(), Error> {
-    let unknown = match P::commit(transaction).await {
+    let limit = Some(limit);
+    let unanswered = || Err(Uncommitted::Unknown(unanswered()));
+    let unknown = match within(limit, P::commit(transaction)).await.unwrap_or_else(unanswered) {
         Ok(()) => {
             claimed.call.set_recorded(true);
             return Ok(());
@@ -164,7 +191,8 @@ async fn commit<P: Begins>(
         return Err(Error::from(unknown).about(&request.key));
     };
     while since.elapsed() < PATIENCE {
-        match committed::<P>(&pool, &claimed, &request, lease.token).await {
+        let looked = committed::<P>(&pool, &claimed, &request, lease.token);
+        match answered(limit, looked).await {
             Ok(Some(true)) => {
                 claimed.call.set_recorded(true);
                 return Ok(());
@@ -203,11 +231,6 @@ async fn committed<P: Begins>(
         Claim::Occupied(_) => Some(false),
         Claim::Hidden => None,
     })
-}
-
-fn busy(request: &LeaseRequest) -> crate::store::Occupant {
-    let state = RecordState::InProgress { remaining: PAUSE };
-    crate::store::Occupant::new(request.key.clone(), Token::new(0), None, state)
 }
 
 /// Where work goes on that nobody waits for any more: a connection that is dropped half-way through the

@@ -3,6 +3,8 @@
 mod begun;
 mod claim;
 mod fence;
+mod gate;
+mod limited;
 
 use std::future::Future;
 use std::panic::resume_unwind;
@@ -12,9 +14,11 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 pub use self::fence::fence;
 
-pub(crate) use self::begun::{Begun, Gates, begin};
-pub(crate) use self::claim::Deadline;
-use self::claim::{Granted, claim, claim_locks};
+pub(crate) use self::begun::{Begun, begin};
+pub(crate) use self::claim::Waits;
+use self::claim::{Deadline, Granted, claim, claim_locks};
+pub(crate) use self::gate::Gates;
+use self::limited::Tx;
 
 use crate::idempotency::{self, Given, Outcomes, Verdict};
 use crate::lease::{Call, Frame, Leases};
@@ -40,6 +44,8 @@ pub(crate) struct Claimed {
     lease: Option<Lease>,
     leases: Vec<Lease>,
     retention: Duration,
+    /// How long the database may take for a statement.
+    limit: Duration,
     /// A place in the transaction to go back to if the body fails with an outcome.
     saved: bool,
     /// A shutdown waits for it.
@@ -69,37 +75,48 @@ fn must_be_open(tx: &dyn Joins) -> Result<(), Error> {
     Err(Error::new(ErrorKind::StoreUnsupported, message))
 }
 
+/// What is to become of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    Commit,
+    RollBack,
+    /// A statement was given up, and nothing more can be asked of it.
+    Abandon,
+}
+
 /// Claims the key of an idempotent call and its locks in `tx`, or finds its outcome.
 pub(crate) async fn join<T, E>(
     leases: &Leases,
     plan: &idempotency::Plan,
     outcomes: &Outcomes<T, E>,
     tx: &mut dyn Joins,
-    deadline: &Deadline,
+    waits: &Waits,
 ) -> Result<Joined<Claimed, Given<T>>, Failure<E>> {
     let (running, home) = (leases.enter()?, home(leases.store(), tx)?);
+    let limit = leases.store_timeout();
+    let tx = &mut Tx::new(tx, limit);
     let own = plan.claims.first();
     let purpose = Purpose::Call { retention: plan.retention };
     let lease = loop {
         let met = match claim(home, tx, &own.request, purpose).await {
             Ok(Granted::Lease(lease)) => break lease,
-            Ok(Granted::Occupied(occupant)) => occupant,
+            Ok(Granted::Occupied(met)) => met,
             Err(error) => return Err(error.about(plan.key()).into()),
         };
-        match plan.judge(&met)? {
+        match plan.judge(&met.occupant)? {
             Verdict::Replay { outcome, since, .. } => {
                 return plan.replay(outcomes, outcome, since).map(Joined::Answers);
             }
             Verdict::Wait => {
-                if !deadline.pause(&met).await {
-                    return Err(Error::in_progress(&met, deadline.waited()).into());
+                if !waits.pause(&waits.twin, &met).await {
+                    let waited = waits.twin.waited();
+                    return Err(Error::in_progress(&met.occupant, waited).into());
                 }
             }
         }
     };
     let mut all = vec![lease.clone()];
-    let deadline = Deadline::new(plan.lock_wait);
-    match claim_locks(home, tx, plan.claims.others().iter(), &deadline).await {
+    match claim_locks(home, tx, plan.claims.others().iter(), waits).await {
         Ok(locks) => all.extend(locks),
         Err(error) => {
             // The caller may go on with the transaction, and commit it without this call.
@@ -119,6 +136,7 @@ pub(crate) async fn join<T, E>(
         lease: Some(lease),
         leases: all,
         retention,
+        limit,
         saved,
         _running: running,
     }))
@@ -131,15 +149,17 @@ pub(crate) async fn join_lock(
     tx: &mut dyn Joins,
 ) -> Result<Claimed, Error> {
     let (running, home) = (leases.enter()?, home(leases.store(), tx)?);
-    let deadline = Deadline::new(plan.wait);
-    let leases = claim_locks(home, tx, plan.claims.iter(), &deadline).await?;
+    let limit = leases.store_timeout();
+    let waits = Waits::inside(Duration::ZERO, plan.wait);
+    let leases = claim_locks(home, &mut Tx::new(tx, limit), plan.claims.iter(), &waits).await?;
     let first = leases.iter().find(|lease| lease.key == *plan.claims.key());
     let call = match first {
         Some(lease) => Call::joined(&plan.claims.caller, lease),
         None => return Err(Error::new(ErrorKind::InvalidKey, "a lock needs a key")),
     };
     let retention = Duration::ZERO;
-    Ok(Claimed { home, call, lease: None, leases, retention, saved: false, _running: running })
+    let (lease, saved) = (None, false);
+    Ok(Claimed { home, call, lease, leases, retention, limit, saved, _running: running })
 }
 
 impl Claimed {
@@ -153,18 +173,19 @@ impl Claimed {
         Frame::scope_joined(self.call(), self.leases.clone(), body)
     }
 
-    /// Writes the outcome into `tx`, or gives the key back in it. Says as well whether there is
-    /// something in `tx` that is worth committing.
+    /// Writes the outcome into `tx`, or gives the key back in it. Says as well what is to become of
+    /// `tx`.
     pub(crate) async fn end<T, E>(
         &self,
         outcomes: &Outcomes<T, E>,
         tx: &mut dyn Joins,
         ended: Result<T, E>,
-    ) -> (Result<Given<T>, Failure<E>>, bool) {
+    ) -> (Result<Given<T>, Failure<E>>, Rest) {
         let Some(lease) = &self.lease else {
-            let keeps = ended.is_ok();
-            return (ended.map(Given::Now).map_err(Failure::Body), keeps);
+            let rest = if ended.is_ok() { Rest::Commit } else { Rest::RollBack };
+            return (ended.map(Given::Now).map_err(Failure::Body), rest);
         };
+        let tx = &mut Tx::new(tx, self.limit);
         let (outcome, panic) = outcomes.stored(&lease.key, &ended);
         let is_outcome = outcome.is_some();
         let written = match outcome {
@@ -175,17 +196,21 @@ impl Claimed {
                 Ok(())
             }
         };
+        let rest = match &written {
+            _ if tx.is_given_up() => Rest::Abandon,
+            Ok(()) if is_outcome => Rest::Commit,
+            Ok(()) | Err(_) => Rest::RollBack,
+        };
         if let Some(panic) = panic {
             resume_unwind(panic);
         }
-        let keeps = is_outcome && written.is_ok();
         let answer = match (ended, written) {
             (Ok(value), Ok(())) => Ok(Given::Now(value)),
             // Without its outcome the effects must not be committed.
             (Ok(_), Err(error)) => Err(error.about(&lease.key).into()),
             (Err(error), _) => Err(Failure::Body(error)),
         };
-        (answer, keeps)
+        (answer, rest)
     }
 
     async fn complete(
@@ -193,7 +218,7 @@ impl Claimed {
         lease: &Lease,
         outcome: &StoredOutcome,
         undoes: bool,
-        tx: &mut dyn Joins,
+        tx: &mut Tx<'_>,
     ) -> Result<(), Error> {
         if undoes && self.saved {
             tx.restore().await?;

@@ -235,7 +235,7 @@ impl Frame {
     }
 
     /// Whether a call around this point may be in the way of one that needs `key`.
-    pub(super) fn may_hold(key: &Key) -> bool {
+    pub(crate) fn may_hold(key: &Key) -> bool {
         Self::any_lease(|lease| lease.key == *key)
     }
 

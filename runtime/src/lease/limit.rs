@@ -15,7 +15,7 @@ use tokio::time::sleep;
 ///
 /// # Cancel safety
 /// Dropped, `work` is dropped.
-pub(super) async fn within<T>(limit: Option<Duration>, work: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn within<T>(limit: Option<Duration>, work: impl Future<Output = T>) -> Option<T> {
     let Some(limit) = limit else { return Some(work.await) };
     let (mut work, mut late) = (pin!(work), pin!(None));
     poll_fn(|context| {

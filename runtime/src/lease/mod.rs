@@ -20,6 +20,7 @@ pub use self::call::{Call, current};
 pub(crate) use self::call::{Caller, Downstream, Frame};
 pub(crate) use self::claims::{Claim, Claims};
 pub(crate) use self::held::{Held, Lost, Settled};
+pub(crate) use self::limit::within;
 pub(crate) use self::report::{report_unprotected, report_unstored};
 pub(crate) use self::take::{Leases, Taken};
 pub(crate) use self::wait::{Turn, Waiting};

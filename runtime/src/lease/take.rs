@@ -266,6 +266,11 @@ impl Leases {
         }
     }
 
+    /// How long the store may take for an answer.
+    pub(crate) fn store_timeout(&self) -> Duration {
+        self.store_timeout
+    }
+
     /// The limit for so many questions, unless the store will have answered them by then.
     fn limit(&self, limit: Duration, questions: u32) -> Option<Duration> {
         let answered = self.answers_within.map(|answer| answer.saturating_mul(questions));

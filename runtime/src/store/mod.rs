@@ -1,4 +1,4 @@
-//! The contract of a store: two operations, one hint and eleven laws.
+//! The contract of a store: two operations, what makes them faster, and eleven laws.
 
 mod at_once;
 #[cfg(any(

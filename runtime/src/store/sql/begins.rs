@@ -13,6 +13,10 @@ pub trait Begins: Clone + Send + Sync + 'static + sealed::Sealed {
     #[doc(hidden)]
     fn begin(self) -> BoxFuture<'static, Result<Self::Transaction, StoreError>>;
 
+    /// Whether all connections are in use, and none can be added.
+    #[doc(hidden)]
+    fn is_exhausted(&self) -> bool;
+
     #[doc(hidden)]
     fn commit(transaction: Self::Transaction) -> BoxFuture<'static, Result<(), Uncommitted>>;
 
@@ -65,6 +69,10 @@ macro_rules! begins {
                 Box::pin(async move {
                     sqlx::Pool::begin(&self).await.map_err(failed)
                 })
+            }
+
+            fn is_exhausted(&self) -> bool {
+                self.num_idle() == 0 && self.size() >= self.options().get_max_connections()
             }
 
             fn commit(transaction: Self::Transaction) -> BoxFuture<'static, Result<(), Uncommitted>> {

@@ -31,6 +31,12 @@ pub(crate) enum Meaning {
     Unprepared,
     /// The connection is of no use any more.
     Disconnected,
+    /// The statement was not to the database's liking, and will not be when it is sent again.
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "mysql")),
+        allow(dead_code, reason = "SQLite says it in its own way")
+    )]
+    Refused,
     /// Something else that may be over later.
     Unavailable(&'static str),
     /// Something that will not be over by itself.
@@ -76,6 +82,7 @@ impl Failure {
             Meaning::Missing
             | Meaning::Unprepared
             | Meaning::Disconnected
+            | Meaning::Refused
             | Meaning::Unavailable(_)
             | Meaning::Unsupported(_) => false,
         }
@@ -104,14 +111,21 @@ impl Failure {
     pub(super) fn in_transaction(self) -> StoreError {
         match self.meaning() {
             Meaning::Raced | Meaning::Blocked => {
-                let message = "the transaction met another one; roll it back and begin it again";
-                let error = StoreError::new(StoreErrorKind::Conflict, message);
-                match self {
-                    Self::Sql(source, _) => error.with_source(source),
-                    _ => error,
-                }
+                self.conflict("the transaction met another one; roll it back and begin it again")
+            }
+            // An earlier statement failed, or what was written breaks a rule of the tables.
+            Meaning::Refused => {
+                self.conflict("the database refuses the transaction, and nothing of it will stand")
             }
             _ => self.at("the database of the transaction"),
+        }
+    }
+
+    fn conflict(self, message: &str) -> StoreError {
+        let error = StoreError::new(StoreErrorKind::Conflict, message);
+        match self {
+            Self::Sql(source, _) => error.with_source(source),
+            _ => error,
         }
     }
 
@@ -138,6 +152,7 @@ impl Failure {
                     Meaning::Blocked => (Unavailable, "a transaction keeps the record locked"),
                     Meaning::Disconnected => (Unavailable, "the connection was lost"),
                     Meaning::Unprepared => (Unavailable, "the connection is another one now"),
+                    Meaning::Refused => (Unavailable, "the server refused"),
                     Meaning::Unavailable(advice) => (Unavailable, advice),
                     Meaning::Unsupported(advice) => (Unsupported, advice),
                     Meaning::Corrupt => (Corrupt, "a record holds a value of the wrong type"),

@@ -28,6 +28,13 @@ pub trait Joins: Send {
     /// Whether a transaction is open, as far as the driver has begun it.
     fn is_open(&self) -> bool;
 
+    /// Whether there is a server that may leave a statement without an answer.
+    fn may_hang(&self) -> bool;
+
+    /// Whether a claim that met a holder keeps others from the record until the transaction ends, the
+    /// holder as well.
+    fn keeps_what_it_met(&self) -> bool;
+
     /// Takes the key until the transaction ends, if it is one in `home`. Waits for nobody, as far
     /// as the database can ask without waiting.
     fn claim<'a>(

@@ -22,6 +22,8 @@ pub(crate) fn meaning(number: u16) -> Meaning {
         1040 | 1203 => Meaning::Unavailable("the server has no connection to spare"),
         1153 => Meaning::Unavailable("`max_allowed_packet` is too small for the outcome"),
         1053 | 1152 | 1159 | 1160 | 1161 | 1317 | 1927 | 2006 | 2013 => Meaning::Disconnected,
-        _ => Meaning::Unavailable("the server refused"),
+        // A full disk, memory, files, threads.
+        1021 | 1037 | 1038 | 1041 | 1135 | 1180 => Meaning::Unavailable("the server is in trouble"),
+        _ => Meaning::Refused,
     }
 }

@@ -166,6 +166,14 @@ impl Joins for MySqlConnection {
         Connection::is_in_transaction(self)
     }
 
+    fn may_hang(&self) -> bool {
+        true
+    }
+
+    fn keeps_what_it_met(&self) -> bool {
+        true
+    }
+
     fn claim<'a>(
         &'a mut self,
         home: DatabaseId,

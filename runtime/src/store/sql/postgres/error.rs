@@ -20,6 +20,10 @@ pub(crate) fn meaning(code: &str) -> Meaning {
         "53300" => Meaning::Unavailable("the server has no connection to spare"),
         "57P01" | "57P02" | "57P03" => Meaning::Disconnected,
         code if code.starts_with("08") => Meaning::Disconnected,
-        _ => Meaning::Unavailable("the server refused"),
+        // Resources, the operator, the system, the server itself.
+        code if ["53", "57", "58", "XX"].iter().any(|class| code.starts_with(class)) => {
+            Meaning::Unavailable("the server is in trouble")
+        }
+        _ => Meaning::Refused,
     }
 }

@@ -234,6 +234,14 @@ impl Joins for PgConnection {
         Connection::is_in_transaction(self)
     }
 
+    fn may_hang(&self) -> bool {
+        true
+    }
+
+    fn keeps_what_it_met(&self) -> bool {
+        false
+    }
+
     fn claim<'a>(
         &'a mut self,
         home: DatabaseId,

@@ -89,6 +89,14 @@ impl Joins for SqliteConnection {
         Connection::is_in_transaction(self)
     }
 
+    fn may_hang(&self) -> bool {
+        false
+    }
+
+    fn keeps_what_it_met(&self) -> bool {
+        true
+    }
+
     fn claim<'a>(
         &'a mut self,
         home: DatabaseId,
