@@ -10,9 +10,10 @@ use super::Arguments;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot take part in the fingerprint of the call",
     label = "this argument is not `Serialize`",
-    note = "derive `serde::Serialize` for `{Self}`, or leave the argument out with `skip(…)`",
-    note = "what never says what a call is about, such as a client or the caller's session, is left \
-            out wherever it stands with `impl oncely::Unfingerprinted for {Self} {{}}`"
+    note = "leave the argument out with `skip(…)`, or derive `serde::Serialize` for `{Self}` if it is \
+            your own",
+    note = "a type of your own that never says what a call is about, such as a client or the caller's \
+            session, is left out wherever it stands with `impl oncely::Unfingerprinted for {Self} {{}}`"
 )]
 pub trait Fingerprintable: Serialize {}
 
