@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, ConnectionAddr, PushInfo, RedisConnectionInfo, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -47,7 +46,7 @@ pub(super) struct Link {
 
 impl Link {
     /// A new connection, driven by the current runtime.
-    pub(super) async fn open(server: &Server, runtime: Handle) -> Result<Self, Failure> {
+    pub(super) async fn open(server: &Server, runtime: Handle) -> Result<Arc<Self>, Failure> {
         let watches = Arc::new(Watches::default());
         let places = Arc::new(Places::new());
         let heard = (Arc::clone(&watches), Arc::clone(&places));
@@ -89,6 +88,8 @@ impl Link {
         for script in Script::ALL {
             link.names.push(link.load(*script).await?);
         }
+        let link = Arc::new(link);
+        link.places.attach(&link);
         Ok(link)
     }
 
@@ -255,68 +256,5 @@ impl Drop for Ending {
         self.alive.store(false, Ordering::Release);
         self.watches.end();
         self.places.end();
-    }
-}
-
-/// The connections of a store: one for each runtime that uses it, since a connection stands still
-/// where its runtime does, and ends with it.
-#[derive(Debug, Default)]
-pub(super) struct Links {
-    slots: Mutex<Vec<Arc<Slot>>>,
-}
-
-#[derive(Debug)]
-struct Slot {
-    runtime: tokio::runtime::Id,
-    link: Mutex<Option<Arc<Link>>>,
-    /// One at a time connects, and the others use what it gets.
-    connecting: tokio::sync::Mutex<()>,
-}
-
-impl Links {
-    /// The connection of this runtime, if there is one.
-    pub(super) fn current(&self, runtime: &Handle) -> Option<Arc<Link>> {
-        let runtime = runtime.id();
-        let slots = self.slots.lock();
-        slots.iter().find(|slot| slot.runtime == runtime)?.current()
-    }
-
-    /// The connection of this runtime, which is the current one, opened if there is none.
-    pub(super) async fn open(
-        &self,
-        runtime: &Handle,
-        server: &Server,
-    ) -> Result<Arc<Link>, Failure> {
-        let slot = self.slot(runtime.id());
-        if let Some(link) = slot.current() {
-            return Ok(link);
-        }
-        let _first = slot.connecting.lock().await;
-        if let Some(link) = slot.current() {
-            return Ok(link);
-        }
-        let link = Arc::new(Link::open(server, runtime.clone()).await?);
-        link.places.attach(&link);
-        *slot.link.lock() = Some(Arc::clone(&link));
-        Ok(link)
-    }
-
-    fn slot(&self, runtime: tokio::runtime::Id) -> Arc<Slot> {
-        let mut slots = self.slots.lock();
-        if let Some(slot) = slots.iter().find(|slot| slot.runtime == runtime) {
-            return Arc::clone(slot);
-        }
-        // Runtimes that ended leave nothing behind.
-        slots.retain(|slot| Arc::strong_count(slot) > 1 || slot.current().is_some());
-        let (link, connecting) = Default::default();
-        let slot = Arc::new(Slot { runtime, link, connecting });
-        slots.push(Arc::clone(&slot));
-        slot
-    }
-}
-
-impl Slot {
-    fn current(&self) -> Option<Arc<Link>> {
-        self.link.lock().as_ref().filter(|link| link.is_alive()).cloned()
     }
 }

@@ -141,6 +141,7 @@ mod error;
 mod greet;
 mod layout;
 mod link;
+mod links;
 mod node;
 mod operations;
 mod places;
