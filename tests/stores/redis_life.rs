@@ -5,9 +5,13 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use oncely::store::redis::RedisStore;
-use oncely::store::{Store, StoreErrorKind, StoredOutcome, Update, Updated};
+use oncely::store::{
+    Acquired, BoxFuture, LeaseRequest, Store, StoreError, StoreErrorKind, StoredOutcome, Update,
+    Updated,
+};
 use oncely_tests::redis::RedisServer;
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::sleep;
 
 use crate::redis_steps::{
     complete, every_update, met, open, outcome, renew, request, take, update,
@@ -19,7 +23,7 @@ fn runtime() -> Runtime {
 
 /// Lets the store's driver see that its connection has ended.
 async fn notice() {
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    sleep(Duration::from_millis(50)).await;
 }
 
 #[tokio::test]
@@ -185,6 +189,90 @@ fn a_runtime_that_stands_still_holds_nobody_up() {
     // One connection for each runtime that lives.
     let clients: String = server.ask(&["CLIENT", "LIST"]);
     assert!(clients.lines().count() <= 3, "{clients}");
+}
+
+/// Begins to acquire a key, on its way to a connection, and is then left alone.
+async fn left_alone<'a>(
+    store: &'a RedisStore,
+    requests: &'a [LeaseRequest],
+) -> BoxFuture<'a, Result<Acquired, StoreError>> {
+    let mut alone = store.acquire(requests);
+    let begun = poll_fn(|context| Poll::Ready(alone.as_mut().poll(context))).await;
+    assert!(begun.is_pending());
+    alone
+}
+
+#[tokio::test]
+async fn whoever_is_left_alone_while_it_connects_holds_nobody_up() {
+    let mut server = RedisServer::start();
+    let store = open(&server.url()).await;
+    server.kill();
+    server.start_again();
+    notice().await;
+    let requests = [request("left alone")];
+    let alone = left_alone(&store, &requests).await;
+    let started = Instant::now();
+    for round in 0..3 {
+        take(&store, &request(&round.to_string())).await;
+    }
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    // It shares the connection as soon as it goes on.
+    assert!(matches!(alone.await, Ok(Acquired::Leases(_))));
+    let clients: String = server.ask(&["CLIENT", "LIST"]);
+    assert_eq!(clients.lines().count(), 2, "{clients}");
+}
+
+#[test]
+fn whoever_is_left_alone_in_a_new_runtime_holds_nobody_up() {
+    let server = RedisServer::start();
+    let store = runtime().block_on(open(&server.url()));
+    runtime().block_on(async {
+        let requests = [request("left alone")];
+        let _alone = left_alone(&store, &requests).await;
+        let started = Instant::now();
+        take(&store, &request("another")).await;
+        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    });
+}
+
+#[tokio::test]
+async fn all_who_wait_for_a_connection_hear_that_there_is_none() {
+    let mut server = RedisServer::start();
+    let store = open(&server.url()).await;
+    server.kill();
+    notice().await;
+    let requests = [[request("one")], [request("other")]];
+    let [one, other] = requests.each_ref().map(|requests| store.acquire(requests));
+    let (one, other) = tokio::join!(one, other);
+    for error in [one, other].map(|answer| answer.expect_err("down")) {
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+    }
+    // The next one tries again.
+    server.start_again();
+    take(&store, &requests[0][0]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_while_another_connects_has_all_its_time() {
+    let mut server = RedisServer::start();
+    let store = open(&server.url()).await;
+    server.kill();
+    server.start_again();
+    notice().await;
+    server.pause();
+    let requests = [[request("early")], [request("late")]];
+    let early = store.acquire(&requests[0]);
+    let late = async {
+        sleep(Duration::from_millis(1_500)).await;
+        store.acquire(&requests[1]).await
+    };
+    let resumed = async {
+        sleep(Duration::from_millis(2_500)).await;
+        server.resume();
+    };
+    let (early, late, ()) = tokio::join!(early, late, resumed);
+    assert_eq!(early.expect_err("too late").kind(), StoreErrorKind::Unavailable);
+    assert!(matches!(late.expect("in time"), Acquired::Leases(_)));
 }
 
 #[test]

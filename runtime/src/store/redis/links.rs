@@ -1,10 +1,14 @@
 //! The connections to one server: one for each runtime that uses it.
 
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use tokio::runtime::{Handle, Id};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
+use super::LIMIT;
 use super::address::Server;
 use super::error::Failure;
 use super::link::Link;
@@ -20,9 +24,12 @@ pub(super) struct Links {
 struct Slot {
     runtime: Id,
     link: Mutex<Option<Arc<Link>>>,
-    /// One at a time connects, and the others use what it gets.
-    connecting: tokio::sync::Mutex<()>,
+    /// Where those who need a connection hear of it, while a task connects.
+    connecting: Mutex<Weak<watch::Sender<Opened>>>,
 }
+
+/// What came of a try to connect; nothing as long as it goes on.
+type Opened = Option<Result<Arc<Link>, Failure>>;
 
 impl Links {
     /// The connection of this runtime, if there is one.
@@ -33,22 +40,29 @@ impl Links {
     }
 
     /// The connection of this runtime, which is the current one, opened if there is none.
+    ///
+    /// # Cancel safety
+    /// Dropped, the try goes on, for others and for at most [`LIMIT`].
     pub(super) async fn open(
         &self,
         runtime: &Handle,
         server: &Server,
     ) -> Result<Arc<Link>, Failure> {
         let slot = self.slot(runtime.id());
-        if let Some(link) = slot.current() {
-            return Ok(link);
+        loop {
+            let mut told = slot.connecting(runtime, server);
+            let opened = match told.wait_for(Option::is_some).await {
+                Ok(opened) => opened.clone(),
+                Err(_) => None,
+            };
+            match opened {
+                // It began before us, perhaps, and we have time left for another.
+                Some(Err(Failure::TooLate)) => {}
+                Some(opened) => return opened,
+                // The runtime has ended.
+                None => return Err(io::Error::from(io::ErrorKind::BrokenPipe).into()),
+            }
         }
-        let _first = slot.connecting.lock().await;
-        if let Some(link) = slot.current() {
-            return Ok(link);
-        }
-        let link = Link::open(server, runtime.clone()).await?;
-        *slot.link.lock() = Some(Arc::clone(&link));
-        Ok(link)
     }
 
     fn slot(&self, runtime: Id) -> Arc<Slot> {
@@ -68,5 +82,34 @@ impl Links {
 impl Slot {
     fn current(&self) -> Option<Arc<Link>> {
         self.link.lock().as_ref().filter(|link| link.is_alive()).cloned()
+    }
+
+    /// What will be told of the try to connect that is under way, or begins now.
+    ///
+    /// It has a task of its own: a caller may stop half-way, and be left alone for long.
+    fn connecting(self: &Arc<Self>, runtime: &Handle, server: &Server) -> watch::Receiver<Opened> {
+        let mut connecting = self.connecting.lock();
+        if let Some(tell) = connecting.upgrade() {
+            return tell.subscribe();
+        }
+        let tell = Arc::new(watch::Sender::default());
+        *connecting = Arc::downgrade(&tell);
+        let told = tell.subscribe();
+        let (slot, server, link) = (Arc::clone(self), server.clone(), runtime.clone());
+        runtime.spawn(async move {
+            let opened = timeout(LIMIT, slot.connect(&server, link)).await;
+            tell.send_replace(Some(opened.unwrap_or(Err(Failure::TooLate))));
+        });
+        told
+    }
+
+    async fn connect(&self, server: &Server, runtime: Handle) -> Result<Arc<Link>, Failure> {
+        // Another task may have been faster.
+        if let Some(link) = self.current() {
+            return Ok(link);
+        }
+        let link = Link::open(server, runtime).await?;
+        *self.link.lock() = Some(Arc::clone(&link));
+        Ok(link)
     }
 }

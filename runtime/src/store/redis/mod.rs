@@ -218,7 +218,7 @@ impl RedisStore {
     /// user lacks a right.
     ///
     /// # Cancel safety
-    /// Dropping the future closes the connection; nothing was written.
+    /// Dropping the future closes the connection, within two seconds; nothing was written.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         let address = Address::parse(url)?;
         let bounds = Bounds::of_now()?;
