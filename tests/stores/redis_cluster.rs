@@ -261,6 +261,26 @@ async fn a_call_dropped_on_its_way_to_several_slots_holds_nothing() {
     }
 }
 
+#[tokio::test]
+async fn whoever_is_refused_gives_back_what_a_lost_answer_left_with_it() {
+    let cluster = RedisCluster::start();
+    let [first, second, third] = one_each(&cluster);
+    let store = open(&cluster.url()).await;
+    let all = [&first, &second, &third].map(|name| request(name));
+    // Two servers have done what they were asked to, and nobody has heard of it.
+    take(&store, &all[1]).await;
+    let brief = LeaseRequest::new(all[2].key.clone(), Duration::from_millis(1));
+    take(&store, &brief).await;
+    sleep(Duration::from_millis(5)).await;
+    assert_eq!(take(&store, &all[2]).await.attempt, 2);
+    take(&store, &request(&first)).await;
+    let Acquired::Occupied(met) = store.acquire(&all).await.unwrap() else { panic!("occupied") };
+    assert_eq!(met.key, key(&first));
+    assert!(is_free(&store, &second).await);
+    // What was taken over half-way is left half-way.
+    assert_eq!(take(&store, &request(&third)).await.attempt, 3);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_waits_for_keys_of_several_slots_hears_of_their_release() {
     let cluster = RedisCluster::start();

@@ -83,7 +83,9 @@
 //! that moment a key may be seen as occupied by somebody who does not get it in the end; and the
 //! occupied key that is reported is the first in the order of the requests as of the look, then the
 //! first in the order of the slots. A lease counts from before the look. If a server fails half-way,
-//! what was taken is given back before the error is returned.
+//! what was taken is given back before the error is returned; a key whose server took it and could
+//! not say so is found when the same request comes again, and is its own, or given back with the
+//! others.
 //!
 //! **Updates** of one slot are one step. Those of several are sent at once, except that locks are
 //! given back only when the outcome beside them is stored.

@@ -1,5 +1,6 @@
 //! Operations on keys of several slots, of which no script can touch more than one.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use redis::Value;
@@ -116,13 +117,13 @@ impl Cluster {
         update::answer(updates, answer).map_err(|failure| failure.at(&self.shown))
     }
 
-    /// The first of the requests of one slot that is occupied, by its place among all.
+    /// What the requests of one slot find.
     async fn look(
         self: Arc<Self>,
         bounds: Bounds,
         group: Arc<Group>,
         offset: i64,
-    ) -> Result<Option<(usize, Occupant)>, StoreError> {
+    ) -> Result<Seen, StoreError> {
         let command = |by: By<'_>| {
             let mut command = Script::call(by, group.requests.len(), 0, 0);
             group.requests.iter().for_each(|request| {
@@ -175,13 +176,14 @@ struct Group {
 }
 
 impl Group {
-    fn seen(&self, answer: Value) -> Result<Option<(usize, Occupant)>, Failure> {
+    fn seen(&self, answer: Value) -> Result<Seen, Failure> {
         let odd = || Failure::odd("look");
         let Value::Array(answer) = answer else { return Err(odd()) };
         let Some((Value::Int(now), records)) = answer.split_first() else { return Err(odd()) };
         if records.len() != self.requests.len() {
             return Err(odd());
         }
+        let mut seen = Seen::default();
         for ((place, request), record) in self.places.iter().zip(&self.requests).zip(records) {
             let record = match record {
                 Value::Nil => continue,
@@ -190,11 +192,42 @@ impl Group {
             };
             let key = request.key.as_str();
             let record = record.map_err(|what| Failure::Corrupt(format!("`{key}`: {what}")))?;
-            if let Standing::Occupied(occupant) = Record::standing(Some(&record), request, *now) {
-                return Ok(Some((*place, occupant)));
+            match Record::standing(Some(&record), request, *now) {
+                Standing::Free { .. } => {}
+                Standing::Own(record) => {
+                    seen.own.insert(*place, record.lease(&request.key));
+                }
+                Standing::Occupied(occupant) => seen.meets(*place, occupant),
             }
         }
-        Ok(None)
+        Ok(seen)
+    }
+}
+
+/// Leases, by the places of their requests among all.
+type Leases = BTreeMap<usize, Lease>;
+
+/// What a look has found.
+#[derive(Default)]
+struct Seen {
+    /// The first in the order of the requests that is occupied, and its place among all.
+    occupied: Option<(usize, Occupant)>,
+    /// What the same attempt has taken before, with an answer that was lost.
+    own: Leases,
+}
+
+impl Seen {
+    fn meets(&mut self, place: usize, occupant: Occupant) {
+        if self.occupied.as_ref().is_none_or(|(before, _)| place < *before) {
+            self.occupied = Some((place, occupant));
+        }
+    }
+
+    fn and(&mut self, other: Self) {
+        self.own.extend(other.own);
+        if let Some((place, occupant)) = other.occupied {
+            self.meets(place, occupant);
+        }
     }
 }
 
@@ -212,16 +245,19 @@ impl Spread {
         self,
         caller: &mut oneshot::Sender<Result<Acquired, StoreError>>,
     ) -> Result<Acquired, StoreError> {
-        if let Some(occupant) = self.look().await? {
+        // What is our own already goes with the rest: whoever is refused leaves no trace.
+        let Seen { occupied, own: mut taken } = self.look().await?;
+        if let Some((_, occupant)) = occupied {
+            self.give_back(taken).await?;
             return Ok(Acquired::Occupied(occupant));
         }
         if caller.is_closed() {
+            self.give_back(taken).await?;
             return Err(StoreError::new(StoreErrorKind::Unavailable, "nobody asks any more"));
         }
         // The rest of the time is for giving back.
         let early =
             Bounds { until: self.bounds.until - super::super::LIMIT / 4, ..self.bounds.clone() };
-        let mut taken = Vec::new();
         for group in &self.groups {
             let asked = self.cluster.take(&early, group.slot, &group.requests, self.offset);
             match asked.await {
@@ -234,40 +270,35 @@ impl Spread {
                 }
             }
         }
-        taken.sort_by_key(|(place, _)| *place);
-        Ok(Acquired::Leases(taken.into_iter().map(|(_, lease)| lease).collect()))
+        Ok(Acquired::Leases(taken.into_values().collect()))
     }
 
-    /// The first in the order of the requests that is occupied.
-    async fn look(&self) -> Result<Option<Occupant>, StoreError> {
+    async fn look(&self) -> Result<Seen, StoreError> {
         let mut looks = JoinSet::new();
         for group in &self.groups {
             let (cluster, bounds) = (Arc::clone(&self.cluster), self.bounds.clone());
             looks.spawn(cluster.look(bounds, Arc::clone(group), self.offset));
         }
-        let mut first: Option<(usize, Occupant)> = None;
+        let mut all = Seen::default();
         while let Some(seen) = looks.join_next().await {
-            if let Ok(seen) = seen
-                && let Some((place, occupant)) = seen?
-                && first.as_ref().is_none_or(|(before, _)| place < *before)
-            {
-                first = Some((place, occupant));
+            if let Ok(seen) = seen {
+                all.and(seen?);
             }
         }
-        Ok(first.map(|(_, occupant)| occupant))
+        Ok(all)
     }
 
     /// Gives back what was taken for nothing. What was taken over from a call that stopped half-way
     /// stays half-way: released, the next would take itself for the first.
-    async fn give_back(&self, taken: Vec<(usize, Lease)>) -> Result<(), StoreError> {
+    async fn give_back(&self, taken: Leases) -> Result<(), StoreError> {
         if taken.is_empty() {
             return Ok(());
         }
-        let update = |(_, lease): (usize, Lease)| {
+        let update = |lease: Lease| {
             let what = if lease.attempt > 1 { Update::Interrupt } else { Update::Release };
             (lease, what)
         };
-        let updates: Vec<_> = taken.into_iter().map(update).collect();
+        let updates: Vec<_> = taken.into_values().map(update).collect();
         self.cluster.update(self.bounds.clone(), &updates, self.offset).await?;
         Ok(())
     }
