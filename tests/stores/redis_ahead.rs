@@ -57,6 +57,14 @@ async fn asked_for<'a>(
     called
 }
 
+/// Makes the store give its connection up, which goes on for some seconds.
+async fn lose_patience(server: &RedisServer, store: &RedisStore) {
+    server.pause();
+    let refused = store.acquire(&[request("another")]).await;
+    server.resume();
+    assert!(refused.expect_err("no answer").to_string().contains("no answer within 2s"));
+}
+
 async fn granted(asked: Asked) -> Lease {
     match asked.answer.await.unwrap() {
         Acquired::Leases(mut leases) => leases.pop().unwrap(),
@@ -123,6 +131,38 @@ async fn whoever_asks_again_keeps_what_was_asked_for() {
         assert_eq!(update(&waiter, &handed, renew()).await, Updated::Applied);
         assert_eq!(update(&waiter, &handed, Update::Release).await, Updated::Applied);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_again_on_another_connection_keeps_what_was_asked_for() {
+    let server = RedisServer::start();
+    let (holder, waiter) = (open(&server.url()).await, open(&server.url()).await);
+    let next = request(NAME);
+    let called = asked_for(&server, &holder, &waiter, &next).await;
+    lose_patience(&server, &waiter).await;
+    // As a caller does whose time to look came just before.
+    let handed = take(&waiter, &next).await;
+    drop(called);
+    sleep(ms(20)).await;
+    assert_eq!(update(&waiter, &handed, renew()).await, Updated::Applied);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_connection_that_was_given_up_nothing_is_asked_for() {
+    let server = RedisServer::start();
+    let (holder, waiter) = (open(&server.url()).await, open(&server.url()).await);
+    let lease = take(&holder, &request(NAME)).await;
+    let next = request(NAME);
+    let called = listening(&waiter, &next).await;
+    lose_patience(&server, &waiter).await;
+    update(&holder, &lease, Update::Release).await;
+    sleep(ms(50)).await;
+    let record: Vec<u8> = server.ask(&["GET", next.key.as_str()]);
+    assert!(record.starts_with(b"1 g "), "{}", record.escape_ascii());
+    let handed = take(&waiter, &next).await;
+    drop(called);
+    sleep(ms(20)).await;
+    assert_eq!(update(&waiter, &handed, renew()).await, Updated::Applied);
 }
 
 #[tokio::test(flavor = "multi_thread")]

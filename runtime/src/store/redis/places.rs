@@ -51,7 +51,7 @@ pub(super) struct Places {
 struct State {
     waiters: HashMap<AttemptId, Waiter>,
     subscribed: bool,
-    /// The connection is gone, and nothing will be heard any more.
+    /// The connection is gone or given up: those who wait look again, and ask on another one.
     over: bool,
 }
 
@@ -168,6 +168,7 @@ impl Places {
         let attempt = AttemptId::from_bytes(*attempt);
         let word = if word == b"now" { Call::Now } else { Call::Next };
         let mut state = self.state.lock();
+        let is_over = state.over;
         let Some(waiter) = state.waiters.get_mut(&attempt) else {
             drop(state);
             if let Some(link) = self.link() {
@@ -176,6 +177,7 @@ impl Places {
             return;
         };
         if let (Call::Now, Ahead::Ready(request)) = (word, &waiter.ahead)
+            && !is_over
             && let Some(link) = self.link()
         {
             let calls = waiter.calls.clone();
@@ -289,10 +291,12 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let what = match self.link.places().part(self.attempt) {
-            // What was asked for goes out before this, and nothing after it that could be meant.
-            Some(true) => GRANTED_OR_TAKEN,
-            Some(false) if self.kept => GRANTED,
-            Some(false) | None => return,
+            // What was asked for goes out before this, and nothing after it that could be meant: as
+            // long as the connection is there, whoever waits asks on it too. If it is not, they may
+            // hold by now, from another one, what was asked for here.
+            Some(true) if self.link.is_alive() => GRANTED_OR_TAKEN,
+            Some(_) if self.kept => GRANTED,
+            Some(_) | None => return,
         };
         leave(&self.link, self.key.as_bytes().into(), self.attempt, what, self.offset);
     }
