@@ -4,6 +4,7 @@
 mod faulty_store;
 mod mysql_batches;
 mod mysql_life;
+mod parked;
 mod postgres_life;
 mod redis_ahead;
 mod redis_batches;

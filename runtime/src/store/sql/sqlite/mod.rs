@@ -8,6 +8,7 @@ mod joins;
 mod many;
 mod one;
 mod purge;
+mod readers;
 mod row;
 mod schema;
 mod update;
@@ -15,21 +16,16 @@ mod writer;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use sqlx::SqliteConnection;
-use tokio::sync::{Mutex, MutexGuard};
 
 use self::alone::Alone;
 use self::connection::{File, Role};
+use self::readers::Readers;
 use self::writer::Writer;
 use super::super::clock::Clock;
 use super::forecast::Forecast;
 use super::joins::DatabaseId;
 use crate::store::record::SPARE_TOKENS;
-use crate::store::{
-    Acquired, BoxFuture, Lease, LeaseRequest, Occupant, Store, StoreError, Update, Updated,
-};
+use crate::store::{Acquired, BoxFuture, Lease, LeaseRequest, Store, StoreError, Update, Updated};
 
 /// A store in an SQLite file.
 ///
@@ -46,23 +42,16 @@ use crate::store::{
 /// there by itself. An outcome that replays for a day stays in the file for up to an hour longer.
 pub struct SqliteStore {
     file: Arc<File>,
-    clock: Clock,
     writer: Writer,
     alone: Arc<Alone>,
+    readers: Arc<Readers>,
     /// Whether a key is likely to be occupied.
     forecast: Forecast,
-    /// Each is empty until it is needed, and again after its connection failed. They are not a
-    /// pool's: a plain connection is bound to no runtime.
-    readers: [Mutex<Option<SqliteConnection>>; READERS],
-    next_reader: AtomicUsize,
     database: DatabaseId,
 }
 
 /// The name of the kind of database.
 const SQLITE: &str = "SQLite";
-
-/// How many connections answer without the write lock.
-const READERS: usize = 2;
 
 impl SqliteStore {
     /// Opens the file that `url` names, and makes it and its tables if they are not there.
@@ -107,9 +96,8 @@ impl SqliteStore {
         let identity = file.settle(&mut reader, identity)?;
         let database = DatabaseId::new(SQLITE, identity, true);
         // Not kept: the first look opens its own, and finds a file that has vanished since.
-        let readers = Default::default();
-        let (forecast, next_reader) = (Forecast::default(), AtomicUsize::new(0));
-        Ok(Self { file, clock, writer, alone, forecast, readers, next_reader, database })
+        let readers = Arc::new(Readers::new(Arc::clone(&file), clock));
+        Ok(Self { file, writer, alone, readers, forecast: Forecast::default(), database })
     }
 
     /// Deletes now what a purge may delete, and says how many records that were.
@@ -119,28 +107,6 @@ impl SqliteStore {
     #[cfg(feature = "testing")]
     pub async fn purge(&self) -> Result<u64, StoreError> {
         self.writer.purge().await
-    }
-
-    /// The first occupied key, as far as can be seen without the write lock.
-    async fn look(&self, requests: &[LeaseRequest]) -> Result<Option<Occupant>, StoreError> {
-        let mut slot = self.reader().await;
-        let answer = match self.file.open(&mut slot, Role::Reads).await {
-            Ok(connection) => acquire::look(connection, requests, &self.clock).await,
-            Err(failure) => Err(failure),
-        };
-        match answer {
-            // The writer will wait for its turn and see.
-            Err(failure) if failure.is_busy() => Ok(None),
-            answer => self.file.settle(&mut slot, answer),
-        }
-    }
-
-    async fn reader(&self) -> MutexGuard<'_, Option<SqliteConnection>> {
-        if let Some(idle) = self.readers.iter().find_map(|slot| slot.try_lock().ok()) {
-            return idle;
-        }
-        let next = self.next_reader.fetch_add(1, Ordering::Relaxed) % READERS;
-        self.readers[next].lock().await
     }
 }
 
@@ -163,7 +129,7 @@ impl Store for SqliteStore {
                 self.writer.count_one();
                 return Ok(Acquired::Leases(vec![lease]));
             }
-            let occupant = self.look(requests).await?;
+            let occupant = self.readers.look(requests, &self.writer).await?;
             self.forecast.found(occupant.is_some());
             match occupant {
                 Some(occupant) => Ok(Acquired::Occupied(occupant)),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use sqlx::{Connection as _, SqliteConnection};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::rules;
@@ -27,6 +28,7 @@ const BATCH: usize = 64;
 pub(super) struct Writer {
     jobs: mpsc::UnboundedSender<Job>,
     schedule: Arc<Mutex<Schedule>>,
+    thread: Handle,
 }
 
 /// An operation that writes, and where its answer goes.
@@ -54,6 +56,7 @@ impl Writer {
                 .with_source(error)
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(failed)?;
+        let thread = runtime.handle().clone();
         let (jobs, received) = mpsc::unbounded_channel();
         let (started, prepared) = oneshot::channel();
         let schedule = Arc::new(Mutex::new(Schedule::new()));
@@ -74,7 +77,7 @@ impl Writer {
             .spawn(move || runtime.block_on(work))
             .map_err(failed)?;
         prepared.await.unwrap_or_else(|_| Err(ended()))?;
-        Ok(Self { jobs, schedule })
+        Ok(Self { jobs, schedule, thread })
     }
 
     pub(super) async fn acquire(
@@ -95,6 +98,14 @@ impl Writer {
     pub(super) fn see_to(&self, updates: Vec<(Lease, Update)>) {
         let (reply, _) = oneshot::channel();
         let _ = self.jobs.send(Job::Update(updates, reply));
+    }
+
+    /// Does something else on the writer's thread, beside what it writes.
+    pub(super) async fn beside<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.thread.spawn(work).await.unwrap_or_else(|_| Err(ended()))
     }
 
     /// Somebody else has written.
