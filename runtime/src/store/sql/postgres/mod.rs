@@ -192,11 +192,7 @@ impl PostgresStore {
             && matches!(occupant.state, RecordState::InProgress { .. })
             && watches.must_mark(occupant)
         {
-            let dialect = &self.engine.dialect;
-            let marked: Result<bool, Failure> = on_a_seat!(
-                self.engine.seats, seat => listen::mark(dialect, &mut seat, occupant)
-            );
-            match marked {
+            match self.mark(occupant.clone()).await {
                 Ok(true) => watches.is_marked(occupant),
                 // It has just ended.
                 Ok(false) => answer = self.engine.acquire(requests).await?,
@@ -204,6 +200,17 @@ impl PostgresStore {
             }
         }
         Ok(answer)
+    }
+
+    /// Marks the occupant; `false` if it is gone. On a task: who waits may not be polled for long, and
+    /// others need the seat.
+    async fn mark(&self, occupant: Occupant) -> Result<bool, Failure> {
+        let engine = Arc::clone(&self.engine);
+        let marked = tokio::spawn(async move {
+            let dialect = &engine.dialect;
+            on_a_seat!(engine.seats, seat => listen::mark(dialect, &mut seat, &occupant))
+        });
+        marked.await.unwrap_or(Err(Failure::TooLate))
     }
 
     /// Deletes now what a purge may delete, and says how many records that were.
