@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "tests may panic")]
 
 mod faulty_store;
+mod lost_answers;
 mod mysql_batches;
 mod mysql_life;
 mod parked;

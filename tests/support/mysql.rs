@@ -60,6 +60,11 @@ impl MySqlServer {
         SHARED.get_or_init(|| Self::with(&["--innodb-flush-log-at-trx-commit=0"]))
     }
 
+    /// Where it listens.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The URL of a database.
     pub fn url(&self, database: &str) -> String {
         let socket = self.folder.path().join("mysql.sock");

@@ -6,6 +6,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -13,6 +14,7 @@ use tempfile::TempDir;
 #[derive(Debug)]
 pub struct Proxy {
     folder: TempDir,
+    socket: PathBuf,
     wire: Arc<Mutex<Wire>>,
 }
 
@@ -21,20 +23,26 @@ struct Wire {
     open: Vec<UnixStream>,
     /// So many answers pass; the one behind them is lost, and its connection with it.
     passing: Option<usize>,
+    /// Whether those who come are kept waiting.
+    shut: bool,
     /// What is put into answers in place of what; of equal length.
     change: Option<(&'static str, &'static str)>,
     lost: usize,
 }
 
 impl Proxy {
-    /// A wire to the server that listens at `server`.
+    /// A wire to the server that listens at `server`, on a socket of the same name.
     pub fn to(server: &Path) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let listener = UnixListener::bind(folder.path().join("proxy.sock")).expect("a socket");
+        let socket = folder.path().join(server.file_name().expect("the name of a socket"));
+        let listener = UnixListener::bind(&socket).expect("a socket");
         let wire = Arc::<Mutex<Wire>>::default();
         let (server, shared) = (server.to_owned(), Arc::clone(&wire));
         thread::spawn(move || {
             for client in listener.incoming() {
+                while shared.lock().expect("nobody panics here").shut {
+                    thread::sleep(Duration::from_millis(1));
+                }
                 // Nobody there: the client's side ends, too.
                 let (Ok(client), Ok(server)) = (client, UnixStream::connect(&server)) else {
                     continue;
@@ -42,16 +50,17 @@ impl Proxy {
                 join(&client, &server, &shared);
             }
         });
-        Self { folder, wire }
+        Self { folder, socket, wire }
     }
 
     /// The URL of a store behind it.
     pub fn url(&self) -> String {
-        format!("redis+unix://{}", self.socket().display())
+        format!("redis+unix://{}", self.socket.display())
     }
 
-    fn socket(&self) -> PathBuf {
-        self.folder.path().join("proxy.sock")
+    /// The folder of its socket.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Lets the server do what it is asked next, but loses its answer and the connection.
@@ -73,6 +82,16 @@ impl Proxy {
     pub fn change(&self, old: &'static str, new: &'static str) {
         assert_eq!(old.len(), new.len());
         self.wire().change = Some((old, new));
+    }
+
+    /// Keeps whoever connects from now on waiting, until it is opened again.
+    pub fn shut(&self) {
+        self.wire().shut = true;
+    }
+
+    /// Opens it again.
+    pub fn open(&self) {
+        self.wire().shut = false;
     }
 
     /// Ends every connection.

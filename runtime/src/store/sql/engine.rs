@@ -16,6 +16,7 @@ use super::failure::{Failure, Meaning};
 use super::forecast::Forecast;
 use super::jobs::{Change, Take};
 use super::lane::Lane;
+use super::rules;
 use super::schedule::Schedule;
 use super::seats::{Seats, on_a_seat};
 use crate::store::timers::Timers;
@@ -267,7 +268,15 @@ impl<D: Dialect> Engine<D> {
     ) -> Result<Vec<Option<Updated>>, Failure> {
         let updates: Vec<_> = jobs.iter().flat_map(|job| &job.updates).collect();
         let weight = Weight::of_updates(updates.iter().copied());
-        on_a_seat!(self.seats, seat => self.dialect.apply(&mut seat, &updates, weight, patience))
+        on_a_seat!(self.seats, seat, again => async {
+            let mut answers = self.dialect.apply(&mut seat, &updates, weight, patience).await?;
+            if again {
+                for (answer, (_, update)) in answers.iter_mut().zip(&updates) {
+                    *answer = answer.map(|answer| rules::sent_again(update, answer));
+                }
+            }
+            Ok(answers)
+        })
     }
 
     fn count(&self, writes: usize) {

@@ -54,6 +54,15 @@ pub(super) fn updated(rows: u64) -> Updated {
     if rows == 1 { Updated::Applied } else { Updated::Lost }
 }
 
+/// What an update came to that was sent twice, as nobody heard the first answer. A key that the first
+/// gave back may be with its next holder by the second: nothing is lost.
+pub(super) fn sent_again(update: &Update, answer: Updated) -> Updated {
+    match update {
+        Update::Release | Update::Interrupt => Updated::Applied,
+        Update::Renew { .. } | Update::Complete { .. } => answer,
+    }
+}
+
 /// What stands in the way of a request.
 pub(super) fn occupant(
     record: Option<&Record>,

@@ -43,9 +43,14 @@ pub(super) struct Own<DB: Database> {
     permits: Arc<Semaphore>,
 }
 
-/// Does one thing on a connection, which is a name in the expression.
+/// Does one thing on a connection, which is a name in the expression, and so is whether it was sent
+/// before: then it may have been done, and nobody heard of it.
 macro_rules! on_a_seat {
     ($seats:expr, $seat:ident => $operation:expr) => {
+        on_a_seat!($seats, $seat, _again => $operation)
+    };
+    ($seats:expr, $seat:ident, $again:ident => $operation:expr) => {{
+        let mut $again = false;
         loop {
             let mut $seat = match $seats.take().await {
                 Ok(seat) => seat,
@@ -55,8 +60,9 @@ macro_rules! on_a_seat {
             if let Some(answer) = $seats.settle($seat, answer) {
                 break answer;
             }
+            $again = true;
         }
-    };
+    }};
 }
 pub(super) use on_a_seat;
 
@@ -108,8 +114,9 @@ impl<DB: Database> Seats<DB> {
         Ok(Seat::Own { connection, seats: Arc::clone(own), used, _permit: permit })
     }
 
-    /// Takes back a connection after an operation. `None` if the connection had been lost while
-    /// nobody used it: the operation is sent again on another one, and must be one that may be.
+    /// Takes back a connection after an operation. `None` if the connection was lost, which it may
+    /// have been while nobody used it: the operation is sent again on another one, and must be one
+    /// that may be.
     pub(super) fn settle<T>(
         &self,
         seat: Seat<DB>,
