@@ -237,6 +237,31 @@ async fn who_listens_is_told_when_the_holder_is_done() {
 }
 
 #[tokio::test]
+async fn nobody_listens_for_long_when_nobody_waits_though_there_is_news() {
+    let fixture = PostgresFixture::new().await;
+    let name = format!("listener{}", fastrand::u32(..));
+    let url = format!("{}&application_name={name}", fixture.url());
+    let store = PostgresStore::connect(&url).await.unwrap().listening();
+    let pool = PgPool::connect(fixture.url()).await.unwrap();
+    let listeners = async || -> i64 {
+        let ask = "select pg_notify('oncely', '00'), (select count(*) from pg_stat_activity \
+             where application_name = $1 and query ilike 'listen%')";
+        let row: ((), i64) = sqlx::query_as(ask).bind(&name).fetch_one(&pool).await.unwrap();
+        row.1
+    };
+    let key = request("key").key;
+    let waiter = store.changed(&key);
+    let listens = async |expected: i64| {
+        while listeners().await != expected {
+            sleep(ms(200)).await;
+        }
+    };
+    soon(listens(1)).await;
+    drop(waiter);
+    soon(listens(0)).await;
+}
+
+#[tokio::test]
 async fn a_pooler_that_assigns_servers_to_transactions_will_do() {
     let fixture = PostgresFixture::new().await;
     let (place, server) = (folder(), PostgresServer::shared());

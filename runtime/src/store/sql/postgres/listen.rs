@@ -10,7 +10,7 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::runtime::{Handle, Id};
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::super::columns;
 use super::super::failure::Failure;
@@ -18,7 +18,8 @@ use super::super::name;
 use super::Postgres;
 use crate::store::{Key, Occupant, Token};
 
-/// How long the connection outlives the last waiter.
+/// How long keys are watched and the connection is kept though nobody waits, since whoever did may come
+/// again; and how often that is looked into.
 const LINGER: Duration = Duration::from_secs(5);
 /// How long to wait before a connection that was lost is opened again.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -41,11 +42,23 @@ struct State {
     listening: Vec<Id>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Watch {
     told: Arc<Notify>,
+    /// When somebody last came to wait.
+    since: Instant,
     /// The holder who will tell.
     marked: Option<Token>,
+}
+
+impl Watch {
+    fn new() -> Self {
+        Self { told: Arc::default(), since: Instant::now(), marked: None }
+    }
+
+    fn is_over(&self) -> bool {
+        Arc::strong_count(&self.told) == 1 && self.since.elapsed() >= LINGER
+    }
 }
 
 impl Watches {
@@ -56,7 +69,8 @@ impl Watches {
     /// Resolves when there is news of `key`.
     pub(super) fn watch(self: &Arc<Self>, key: &Key, runtime: &Handle) -> OwnedNotified {
         let mut state = self.state.lock();
-        let watch = state.watches.entry(name::column(key)).or_default();
+        let watch = state.watches.entry(name::column(key)).or_insert_with(Watch::new);
+        watch.since = Instant::now();
         let told = Arc::clone(&watch.told).notified_owned();
         if !state.listening.contains(&runtime.id()) {
             state.listening.push(runtime.id());
@@ -100,7 +114,7 @@ impl Watches {
     /// more, and the next waiter starts again.
     fn is_over(&self, runtime: Id) -> bool {
         let mut state = self.state.lock();
-        state.watches.retain(|_, watch| Arc::strong_count(&watch.told) > 1);
+        state.watches.retain(|_, watch| !watch.is_over());
         if state.watches.is_empty() {
             state.listening.retain(|id| *id != runtime);
         }
@@ -172,19 +186,23 @@ async fn hear(turn: &mut Turn, pool: &sqlx::PgPool) -> Result<(), sqlx::Error> {
     if let Some(watches) = turn.watches.upgrade() {
         watches.tell_all();
     }
+    let mut check = Instant::now() + LINGER;
     loop {
-        let heard = timeout(LINGER, listener.try_recv()).await;
+        let heard = timeout_at(check, listener.try_recv()).await;
         let Some(watches) = turn.watches.upgrade() else { return Ok(()) };
         match heard {
             Ok(Ok(Some(news))) => watches.hear(news.payload()),
             Ok(Ok(None)) => return Ok(()),
             Ok(Err(error)) => return Err(error),
-            Err(_) => {
-                drop(watches);
-                if turn.is_over() {
-                    return Ok(());
-                }
+            Err(_) => {}
+        }
+        drop(watches);
+        // However much there is to hear.
+        if Instant::now() >= check {
+            if turn.is_over() {
+                return Ok(());
             }
+            check = Instant::now() + LINGER;
         }
     }
 }
