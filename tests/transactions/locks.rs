@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use oncely::ErrorKind;
+use oncely::{Coordinator, ErrorKind};
+use oncely_tests::mysql::MySqlServer;
 use oncely_tests::{ms, secs, soon};
+use sqlx::MySqlPool;
 
 on_every_database! {
     async fn a_lock_is_held_until_its_transaction_ends(place: 4) {
@@ -90,5 +92,38 @@ on_every_database! {
         assert_eq!(write(0, true).await.unwrap_err().kind(), ErrorKind::LeaseLost);
         write(new, true).await.unwrap();
         holder.release().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadlock_leaves_the_settings_of_its_connections() {
+    // To us a server of this version is MySQL: a claim sets how long it waits, and sets it back.
+    let server = MySqlServer::with(&["--version=8.0.36"]);
+    let url = server.database().await;
+    let oncely = Coordinator::connect(&url).await.unwrap();
+    let pool = MySqlPool::connect(&url).await.unwrap();
+    let patience = async |tx: &mut sqlx::MySqlConnection| -> u64 {
+        let ask = "select cast(@@innodb_lock_wait_timeout as unsigned)";
+        sqlx::query_scalar(ask).fetch_one(tx).await.unwrap()
+    };
+    // The rows must be there to be locked.
+    for key in ["a", "b"] {
+        oncely.lock(key).acquire().await.unwrap().release().await.unwrap();
+    }
+    let (mut first, mut second) = (pool.begin().await.unwrap(), pool.begin().await.unwrap());
+    let before = patience(&mut first).await;
+    oncely.lock("a").acquire_in(&mut first).await.unwrap();
+    oncely.lock("b").acquire_in(&mut second).await.unwrap();
+    let (one, other) = soon(async {
+        tokio::join!(
+            oncely.lock("b").wait(secs(30)).acquire_in(&mut first),
+            oncely.lock("a").wait(secs(30)).acquire_in(&mut second),
+        )
+    })
+    .await;
+    let failed: Vec<_> = [one.err(), other.err()].into_iter().flatten().collect();
+    assert!(matches!(&failed[..], [error] if error.kind() == ErrorKind::Conflict), "{failed:?}");
+    for mut tx in [first, second] {
+        assert_eq!(patience(&mut tx).await, before);
     }
 }

@@ -35,14 +35,16 @@ async fn claim(
     } else {
         insert(home, request, purpose).send(connection).await
     };
+    if let Err(failure) = &answer
+        && !home.returns()
+        && failure.leaves_connection_usable()
+    {
+        // The server has left out what comes after the statement that failed.
+        reset(connection).await?;
+    }
     let answer = match answer {
         Ok(answer) => answer,
-        Err(failure) if failure.meaning() == Meaning::Blocked => {
-            if !home.returns() {
-                reset(connection).await?;
-            }
-            return Ok(Claim::Hidden);
-        }
+        Err(failure) if failure.meaning() == Meaning::Blocked => return Ok(Claim::Hidden),
         Err(failure) => return Err(failure),
     };
     let (now, record) = if home.returns() {
