@@ -20,6 +20,7 @@ mod replay;
 mod replay_cache;
 mod resolving;
 mod reuse;
+mod runtimes;
 mod shutdown;
 mod waiting;
 

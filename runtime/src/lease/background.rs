@@ -6,45 +6,36 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::runtimes::Runtimes;
 use super::take::Leases;
-use crate::model::{Error, ErrorKind};
 use crate::store::BoxFuture;
 
 /// The tasks a coordinator has started on its own, so that a shutdown can wait for them.
 #[derive(Debug, Default)]
 pub(crate) struct Background {
     tasks: TaskTracker,
-    /// The runtime last seen, for what is dropped outside of one.
-    runtime: Mutex<Option<Handle>>,
+    runtimes: Arc<Runtimes>,
 }
 
 impl Background {
-    /// Makes sure that there is a runtime: timers, renewal and late releases need one.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidConfiguration`] outside of a tokio runtime.
-    pub(super) fn enter(&self) -> Result<Handle, Error> {
-        let handle = Handle::try_current().map_err(|error| {
-            let message = "oncely runs on tokio: call this from within a tokio runtime";
-            Error::new(ErrorKind::InvalidConfiguration, message).with_source(error)
-        })?;
-        let mut last = self.runtime.lock();
-        if last.as_ref().is_none_or(|last| last.id() != handle.id()) {
-            *last = Some(handle.clone());
-        }
-        Ok(handle)
+    pub(super) fn runtimes(&self) -> &Arc<Runtimes> {
+        &self.runtimes
     }
 
-    /// Runs `work` to its end on the current runtime, or on the one seen last; never panics, also
-    /// not where there is no runtime: then the work is dropped, and its leases expire.
-    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        if let Some(handle) = Handle::try_current().ok().or_else(|| self.runtime.lock().clone()) {
-            self.tasks.spawn_on(work, &handle);
+    /// Runs `work` on `runtime`, to its end if that one lives so long.
+    pub(super) fn spawn(&self, runtime: &Handle, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn_on(self.runtimes.task(runtime, work), runtime);
+    }
+
+    /// Runs `work` on the current runtime, or on the one seen last; never panics, also not where there
+    /// is no runtime: then the work is dropped, and its leases expire.
+    pub(super) fn spawn_anywhere(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Some(runtime) = Handle::try_current().ok().or_else(|| self.runtimes.alive()) {
+            self.spawn(&runtime, work);
         }
     }
 
@@ -98,7 +89,7 @@ impl<T: Send + 'static> Future for Completing<T> {
 impl<T: Send + 'static> Drop for Completing<T> {
     fn drop(&mut self) {
         if let Some(work) = self.work.take() {
-            self.leases.background.spawn(async move { drop(work.await) });
+            self.leases.background.spawn_anywhere(async move { drop(work.await) });
         }
     }
 }

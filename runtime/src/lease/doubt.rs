@@ -56,7 +56,7 @@ impl Doubts {
         queue.doubts.push_back(Doubt { claims, until });
         // The runtime of an earlier task may be gone.
         if queue.task.as_ref().is_none_or(JoinHandle::is_finished)
-            && let Ok(runtime) = leases.background.enter()
+            && let Ok(runtime) = leases.runtime()
         {
             queue.task = Some(self.tasks.spawn_on(find_out(Arc::clone(leases)), &runtime));
         }

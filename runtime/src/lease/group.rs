@@ -1,11 +1,14 @@
 //! The leases of one call, which are kept or lost together.
 
+use std::future::{Future, poll_fn};
 use std::iter::once;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::call::{Caller, Title};
 use super::claims::{Claim, Claims};
@@ -168,17 +171,27 @@ impl Group {
         expired
     }
 
-    /// Resolves when the leases are lost.
-    pub(crate) async fn lost(&self) {
-        let told = self.lost.notified();
-        if !self.is_lost() {
-            told.await;
-        }
-    }
-
-    /// A future that resolves when somebody finds the leases lost after this call.
-    pub(super) fn told(&self) -> tokio::sync::futures::Notified<'_> {
-        self.lost.notified()
+    /// Resolves when the leases are lost: somebody says so, or the clock of whoever waits, who must
+    /// hear of it although nobody else is awake. A body that is ready at once never comes to wait, and
+    /// costs no timer.
+    pub(super) async fn lost(&self) {
+        let mut told = pin!(self.lost.notified());
+        let mut timer: Option<Pin<Box<Sleep>>> = None;
+        poll_fn(|context| {
+            if self.is_lost() || told.as_mut().poll(context).is_ready() {
+                return Poll::Ready(());
+            }
+            let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(self.trusted_until())));
+            while timer.as_mut().poll(context).is_ready() {
+                if self.is_lost() {
+                    return Poll::Ready(());
+                }
+                // Renewed meanwhile.
+                timer.as_mut().reset(self.trusted_until());
+            }
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Gives the leases up for lost; the first to notice reports it.

@@ -53,13 +53,13 @@ pub(crate) enum Settled {
 impl Held {
     pub(super) fn new(leases: Arc<Leases>, group: Group) -> Self {
         let group = Arc::new(group);
-        let kept = Some(leases.renewer.keep(&leases, Arc::clone(&group)));
+        let kept = Some(leases.renewer.keep(Arc::clone(&group)));
         Self { leases, group, kept, lead: None }
     }
 
     /// What the holder before handed over.
     pub(super) fn handed(leases: Arc<Leases>, group: Arc<Group>, lead: Lead) -> Self {
-        let kept = Some(leases.renewer.keep(&leases, Arc::clone(&group)));
+        let kept = Some(leases.renewer.keep(Arc::clone(&group)));
         Self { leases, group, kept, lead: Some(lead) }
     }
 
@@ -81,7 +81,7 @@ impl Held {
         let group = &*self.group;
         let call = Call::held(&self.group);
         let mut body = pin!(Frame::scope(call.clone(), async move { body(call).await }));
-        let mut told = pin!(group.told());
+        let mut lost = pin!(group.lost());
         poll_fn(|context| {
             // The clock is asked before each poll: after a pause of the process, the body must not
             // run one step further under a lease that has expired.
@@ -91,10 +91,17 @@ impl Held {
             group.start();
             match body.as_mut().poll(context) {
                 Poll::Ready(ended) => Poll::Ready(Ok(ended)),
-                Poll::Pending => told.as_mut().poll(context).map(|()| Err(Lost)),
+                Poll::Pending => lost.as_mut().poll(context).map(|()| Err(Lost)),
             }
         })
         .await
+    }
+
+    /// Resolves when the leases are lost.
+    pub(crate) async fn lost(&self) {
+        // Whoever waits is awake, and renews them where their own runtime has ended.
+        let _ = self.leases.runtime();
+        self.group.lost().await;
     }
 
     /// Stores the outcome under the first key and releases the others after it, in one step.
@@ -272,7 +279,7 @@ impl Drop for Held {
             return tell_waiters(&self.leases, &self.group, lead);
         }
         let (leases, group) = (Arc::clone(&self.leases), Arc::clone(&self.group));
-        self.leases.background.spawn(async move {
+        self.leases.background.spawn_anywhere(async move {
             give_back(&leases, &group).await;
             tell_waiters(&leases, &group, lead);
         });

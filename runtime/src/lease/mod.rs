@@ -12,6 +12,7 @@ mod limit;
 mod line;
 mod renewer;
 mod report;
+mod runtimes;
 mod shard;
 mod take;
 mod wait;

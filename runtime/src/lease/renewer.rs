@@ -1,6 +1,7 @@
-//! One task for each coordinator that renews every held lease in time, in batches.
+//! Renews every held lease of a coordinator in time, in batches, from whichever runtime is awake.
 
 use std::iter::repeat;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -8,11 +9,11 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use super::group::Group;
 use super::report::report_failed_renewal;
+use super::runtimes::Runtimes;
 use super::take::Leases;
 use crate::model::Updated;
 
@@ -23,34 +24,38 @@ const BATCH: usize = 256;
 const EARLY: u32 = 20;
 
 /// Who is held, and when each wants attention next.
+///
+/// A task in each runtime that the coordinator is used from looks after all of them, and the first
+/// to wake renews for all. A runtime may stand still at any time, or end: a lease is to outlast that,
+/// also the lease of a body in that very runtime, which may be about to go on.
 #[derive(Debug, Default)]
 pub(crate) struct Renewer {
     schedule: Mutex<Schedule>,
-    /// Wakes the task when something is due earlier than it knows.
+    /// Wakes the tasks when something is due earlier than they know.
     earlier: Arc<Notify>,
     forgotten: Notify,
     /// How many wait until nothing is held.
     listening: AtomicUsize,
 }
 
-/// Nothing is sorted: most calls come and go while the task sleeps, and are to cost little. It looks
-/// through all that is held when it wakes, which is seldom, since what is due soon is done along.
+/// Nothing is sorted: most calls come and go while the tasks sleep, and are to cost little. One looks
+/// through all that is held when they wake, which is seldom, since what is due soon is done along.
 #[derive(Debug, Default)]
 struct Schedule {
     /// A place that is left is taken by the next who comes.
     places: Vec<Option<Entry>>,
     left: Vec<usize>,
-    /// When the task looks next; `None` while nothing is held. What was forgotten since may have
+    /// When the tasks look next; `None` while nothing is held. What was forgotten since may have
     /// been the reason.
     wakes_at: Option<Instant>,
-    task: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
 struct Entry {
     group: Arc<Group>,
     lease: Duration,
-    /// When to renew; `None` while a renewal is under way, and once there will be none.
+    /// When to renew, unless the renewal that is under way is answered before; `None` once there will
+    /// be none.
     renew_at: Option<Instant>,
     /// When it wants attention: to be renewed, or at its local deadline.
     due: Instant,
@@ -58,19 +63,14 @@ struct Entry {
 
 impl Renewer {
     /// Keeps `group` from now on; its place is what removes it.
-    pub(super) fn keep(&self, leases: &Arc<Leases>, group: Arc<Group>) -> usize {
+    pub(super) fn keep(&self, group: Arc<Group>) -> usize {
         let entry = Entry::new(group);
         let mut schedule = self.schedule.lock();
         let earlier = schedule.wakes_by(entry.due);
         let place = schedule.seat(entry);
-        // The runtime of the first call may be gone when a later one comes, as between tests.
-        if schedule.task.as_ref().is_none_or(JoinHandle::is_finished)
-            && let Ok(runtime) = Handle::try_current()
-        {
-            schedule.task =
-                Some(runtime.spawn(run(Arc::downgrade(leases), Arc::clone(&self.earlier))));
-        } else if earlier {
-            self.earlier.notify_one();
+        drop(schedule);
+        if earlier {
+            self.earlier.notify_waiters();
         }
         place
     }
@@ -110,11 +110,9 @@ impl Renewer {
         groups.filter(|group| counts(group)).cloned().collect()
     }
 
-    /// Ends the task.
+    /// Ends the tasks, once the leases are gone.
     pub(super) fn stop(&self) {
-        if let Some(task) = self.schedule.lock().task.take() {
-            task.abort();
-        }
+        self.earlier.notify_waiters();
     }
 
     /// Tells what to renew now, and when to look again.
@@ -131,12 +129,12 @@ impl Renewer {
                 lost.push(Arc::clone(&entry.group));
                 continue;
             }
-            let renews = entry.renew_at.is_some_and(|at| at <= now + entry.lease / EARLY);
-            if renews {
+            if entry.renew_at.is_some_and(|at| at <= now + entry.lease / EARLY) {
                 renewals.push((place, Arc::clone(&entry.group)));
-            }
-            if renews || entry.due <= now {
-                // Should the renewal hang, the local deadline still comes.
+                // Should the renewal hang, or the runtime stand still that is to send it, somebody
+                // tries again.
+                entry.plan(Some(now + entry.lease / 3));
+            } else if entry.due <= now {
                 entry.plan(None);
             }
             next = Some(next.map_or(entry.due, |next: Instant| next.min(entry.due)));
@@ -160,8 +158,10 @@ impl Renewer {
         }
         entry.plan(renew_at);
         let due = entry.due;
-        if schedule.wakes_by(due) {
-            self.earlier.notify_one();
+        let earlier = schedule.wakes_by(due);
+        drop(schedule);
+        if earlier {
+            self.earlier.notify_waiters();
         }
     }
 }
@@ -181,7 +181,7 @@ impl Schedule {
         self.places[place].take()
     }
 
-    /// Makes the task look by then. Whether it has to be told so.
+    /// Makes the tasks look by then. Whether they have to be told so.
     fn wakes_by(&mut self, due: Instant) -> bool {
         let earlier = self.wakes_at.is_none_or(|at| due < at);
         if earlier {
@@ -222,22 +222,47 @@ impl Drop for Listens<'_> {
     }
 }
 
-/// Sleeps until something is due; an idle coordinator asks its store nothing.
-async fn run(leases: Weak<Leases>, earlier: Arc<Notify>) {
-    loop {
-        let Some(strong) = leases.upgrade() else { return };
-        let (renewals, until) = strong.renewer.take_due();
-        for batch in renewals.chunks(BATCH) {
-            strong.background.spawn(renew(Arc::clone(&strong), batch.to_vec()));
+/// The task of one runtime.
+#[derive(Debug)]
+pub(super) struct Watch {
+    leases: Weak<Leases>,
+    runtimes: Arc<Runtimes>,
+    runtime: Handle,
+}
+
+impl Watch {
+    pub(super) fn new(leases: &Arc<Leases>, runtime: Handle) -> Self {
+        let runtimes = Arc::clone(leases.background.runtimes());
+        Self { leases: Arc::downgrade(leases), runtimes, runtime }
+    }
+
+    /// Sleeps until something is due; an idle coordinator asks its store nothing.
+    pub(super) async fn run(self) {
+        loop {
+            let Some(leases) = self.leases.upgrade() else { return };
+            // What comes while this looks is heard as well.
+            let mut earlier = pin!(Arc::clone(&leases.renewer.earlier).notified_owned());
+            let (renewals, until) = leases.renewer.take_due();
+            for batch in renewals.chunks(BATCH) {
+                let renewal = renew(Arc::clone(&leases), batch.to_vec());
+                leases.background.spawn(&self.runtime, renewal);
+            }
+            drop(leases);
+            match until {
+                Some(until) => tokio::select! {
+                    () = sleep_until(until) => {}
+                    () = &mut earlier => {}
+                },
+                None => earlier.await,
+            }
         }
-        drop(strong);
-        match until {
-            Some(until) => tokio::select! {
-                () = sleep_until(until) => {}
-                () = earlier.notified() => {}
-            },
-            None => earlier.notified().await,
-        }
+    }
+}
+
+/// Its runtime has ended, or is to have another the next time it is seen.
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.runtimes.end(self.runtime.id());
     }
 }
 
@@ -290,14 +315,23 @@ mod tests {
         Arc::new(Group::new(lease, Vec::new(), &claims, Instant::now()))
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_finds_a_loss_by_their_own_clock() {
+        let (alone, began) = (group("alone"), Instant::now());
+        alone.extend(began + Duration::from_secs(10));
+        alone.lost().await;
+        let waited = began.elapsed().as_secs();
+        assert!((39..=40).contains(&waited), "{waited} s, and nobody renews it");
+    }
+
     #[tokio::test]
     async fn a_late_answer_does_not_move_whoever_has_the_place_now() {
         let leases = Leases::new(Arc::new(MemoryStore::new()), Duration::from_secs(5));
         let renewer = &leases.renewer;
         let (one, other) = (group("one"), group("other"));
-        let place = renewer.keep(&leases, Arc::clone(&one));
+        let place = renewer.keep(Arc::clone(&one));
         renewer.forget(place);
-        assert_eq!(renewer.keep(&leases, Arc::clone(&other)), place);
+        assert_eq!(renewer.keep(Arc::clone(&other)), place);
         let renew_at = || renewer.schedule.lock().places[place].as_ref().unwrap().renew_at;
         let planned = renew_at();
         renewer.reschedule(place, &one, None);

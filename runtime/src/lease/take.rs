@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -15,7 +16,8 @@ use super::heartbeat::Heartbeat;
 use super::held::Held;
 use super::limit::within;
 use super::line::Lines;
-use super::renewer::Renewer;
+use super::renewer::{Renewer, Watch};
+use super::runtimes::Runtimes;
 use crate::model::{
     Acquired, Error, ErrorKind, Key, Lease, LeaseRequest, Occupant, Update, Updated,
 };
@@ -74,7 +76,7 @@ impl Leases {
         claims: &Claims,
         sent: Instant,
     ) -> Result<Taken, Error> {
-        let runtime = self.background.enter()?;
+        let runtime = self.runtime()?;
         if let (Some(store), Some(claim)) = (self.store.at_once(), claims.only()) {
             self.check_open()?;
             let taken = match store.acquire_one(&claim.request) {
@@ -144,9 +146,21 @@ impl Leases {
         Taken::Held(Held::new(Arc::clone(self), group))
     }
 
+    /// The current runtime, from where leases are renewed from now on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfiguration`] outside of a tokio runtime.
+    pub(super) fn runtime(self: &Arc<Self>) -> Result<Handle, Error> {
+        let runtime = Runtimes::current()?;
+        if self.background.runtimes().see(&runtime) {
+            runtime.spawn(Watch::new(self, runtime.clone()).run());
+        }
+        Ok(runtime)
+    }
+
     /// Counts as a call that runs, as long as the token lives; for one that holds no lease.
     pub(crate) fn enter(&self) -> Result<TaskTrackerToken, Error> {
-        self.background.enter()?;
+        Runtimes::current()?;
         let token = self.background.token();
         self.check_open()?;
         Ok(token)
@@ -287,7 +301,7 @@ impl Leases {
         self: &Arc<Self>,
         call: BoxFuture<'static, T>,
     ) -> Result<impl Future<Output = T>, Error> {
-        self.background.enter()?;
+        self.runtime()?;
         Ok(Completing::counted(self, call))
     }
 

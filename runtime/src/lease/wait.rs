@@ -182,6 +182,8 @@ impl<'a> Waiting<'a> {
             Told::Alone => {}
             Told::Lease(_) if self.leases.is_closing() => {}
             Told::Lease(offer) => {
+                // Whoever never asked the store themselves has yet to be seen here.
+                let _ = self.leases.runtime();
                 if let Some(held) = offer.take() {
                     return Turn::Held(held);
                 }

@@ -49,7 +49,7 @@ impl LockGuard {
     /// # Cancel safety
     /// Safe: dropping it changes nothing.
     pub async fn lost(&self) {
-        self.held.group().lost().await;
+        self.held.lost().await;
     }
 
     /// Gives the lock back and waits until the store knows.
