@@ -154,4 +154,23 @@ for_every_store! {
         assert_eq!(shutdown.unreleased, ["42"]);
         call.await.unwrap().unwrap_err();
     }
+
+    async fn a_lock_on_its_way_to_the_next_is_waited_for(fixture: Fixture) {
+        let oncely = fixture.coordinator();
+        let first = oncely.lock("order").acquire().await.unwrap();
+        let waiters = [(); 2].map(|()| {
+            let lock = oncely.lock("order").wait(secs(60));
+            spawn(async move { drop(lock.acquire().await) })
+        });
+        crate::lined_up().await;
+        first.release().await.unwrap();
+        // The next has it now, or is about to.
+        let shutdown = soon(oncely.shutdown(secs(5))).await;
+        assert!(shutdown.unreleased.is_empty(), "{shutdown:?}");
+        let next = fixture.elsewhere().lock("order").wait(ms(0)).acquire().await.unwrap();
+        next.release().await.unwrap();
+        for waiter in waiters {
+            soon(waiter).await.unwrap();
+        }
+    }
 }

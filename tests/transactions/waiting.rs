@@ -127,4 +127,22 @@ on_every_database! {
         assert_eq!(told.await.unwrap_err().kind(), ErrorKind::WouldDeadlock);
         assert!(began.elapsed() < secs(3));
     }
+
+    async fn a_shutdown_names_the_transactions_that_are_open(place: 4) {
+        let oncely = Coordinator::builder().store_timeout(ms(300)).connect(&place.url).await.unwrap();
+        let (pool, (begins, begun)) = (place.pool.clone(), oneshot::channel());
+        let caller = oncely.clone();
+        let open = tokio::spawn(async move {
+            caller.idempotent("pay", "1").run_on(&pool, |_, _| Box::pin(async move {
+                let _ = begins.send(());
+                sleep(secs(2)).await;
+                Ok::<_, Error>(7)
+            }))
+            .await
+        });
+        soon(begun).await.unwrap();
+        let shutdown = soon(oncely.shutdown(ms(20))).await;
+        assert_eq!(shutdown.unreleased, ["1"]);
+        assert_eq!(soon(open).await.unwrap().unwrap(), Outcome::Executed(7));
+    }
 }

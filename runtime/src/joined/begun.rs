@@ -1,6 +1,7 @@
 //! Transactions that a call begins and commits itself.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use scopeguard::ScopeGuard;
@@ -52,7 +53,7 @@ pub(crate) struct Begun<P: Begins> {
 
 /// Begins a transaction on `pool` and claims the call in it, or finds its outcome.
 pub(crate) async fn begin<P: Begins, T, E>(
-    leases: &Leases,
+    leases: &Arc<Leases>,
     gates: &Gates,
     plan: &Plan,
     outcomes: &Outcomes<T, E>,

@@ -8,9 +8,8 @@ mod limited;
 
 use std::future::Future;
 use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::time::Duration;
-
-use tokio_util::task::task_tracker::TaskTrackerToken;
 
 pub use self::fence::fence;
 
@@ -21,7 +20,7 @@ pub(crate) use self::gate::Gates;
 use self::limited::Tx;
 
 use crate::idempotency::{self, Given, Outcomes, Verdict};
-use crate::lease::{Call, Frame, Leases};
+use crate::lease::{Call, Frame, Leases, Running};
 use crate::lock;
 use crate::model::{Error, ErrorKind, Failure, StoredOutcome};
 use crate::store::sql::{DatabaseId, Joins, Purpose};
@@ -49,7 +48,7 @@ pub(crate) struct Claimed {
     /// A place in the transaction to go back to if the body fails with an outcome.
     saved: bool,
     /// A shutdown waits for it.
-    _running: TaskTrackerToken,
+    _running: Running,
 }
 
 /// The database of a store, whose transactions a call can join, of which `tx` is one.
@@ -86,13 +85,13 @@ pub(crate) enum Rest {
 
 /// Claims the key of an idempotent call and its locks in `tx`, or finds its outcome.
 pub(crate) async fn join<T, E>(
-    leases: &Leases,
+    leases: &Arc<Leases>,
     plan: &idempotency::Plan,
     outcomes: &Outcomes<T, E>,
     tx: &mut dyn Joins,
     waits: &Waits,
 ) -> Result<Joined<Claimed, Given<T>>, Failure<E>> {
-    let (running, home) = (leases.enter()?, home(leases.store(), tx)?);
+    let (running, home) = (leases.enter(plan.key())?, home(leases.store(), tx)?);
     let limit = leases.store_timeout();
     let tx = &mut Tx::new(tx, limit);
     let own = plan.claims.first();
@@ -144,11 +143,11 @@ pub(crate) async fn join<T, E>(
 
 /// Takes all locks of `plan` until `tx` ends.
 pub(crate) async fn join_lock(
-    leases: &Leases,
+    leases: &Arc<Leases>,
     plan: &lock::Plan,
     tx: &mut dyn Joins,
 ) -> Result<Claimed, Error> {
-    let (running, home) = (leases.enter()?, home(leases.store(), tx)?);
+    let (running, home) = (leases.enter(plan.claims.key())?, home(leases.store(), tx)?);
     let limit = leases.store_timeout();
     let waits = Waits::inside(Duration::ZERO, plan.wait);
     let leases = claim_locks(home, &mut Tx::new(tx, limit), plan.claims.iter(), &waits).await?;

@@ -264,6 +264,11 @@ impl Group {
         self.handed_out.store(true, Ordering::Release);
     }
 
+    /// Whether somebody is at work who ends in time if they are told so, or has ended.
+    pub(super) fn ends_by_itself(&self) -> bool {
+        self.is_ending() || !self.handed_out.load(Ordering::Acquire)
+    }
+
     /// Whether the keys come back as if nothing had happened under them.
     pub(super) fn is_clean(&self) -> bool {
         self.given_back().all(|(_, update)| matches!(update, Update::Release))

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::close::Running;
 use super::group::Group;
 use super::held::Held;
 use super::line::Lead;
@@ -17,11 +18,14 @@ struct Parts {
     leases: Arc<Leases>,
     group: Arc<Group>,
     lead: Lead,
+    /// A shutdown waits for it, and names it.
+    running: Running,
 }
 
 impl Offer {
     pub(super) fn new(leases: &Arc<Leases>, group: Arc<Group>, lead: Lead) -> Self {
-        Self(Some(Parts { leases: Arc::clone(leases), group, lead }))
+        let running = Running::new(leases, group.leases().map(|lease| &lease.key));
+        Self(Some(Parts { leases: Arc::clone(leases), group, lead, running }))
     }
 
     /// Takes it; `None` if it came too late to be of use.
@@ -33,7 +37,10 @@ impl Offer {
 
 impl Parts {
     fn into_held(self) -> Held {
-        Held::handed(self.leases, self.group, self.lead)
+        let held = Held::handed(self.leases, self.group, self.lead);
+        // Renewed from now on.
+        drop(self.running);
+        held
     }
 }
 

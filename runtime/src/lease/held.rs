@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::background::Completing;
 use super::call::{Call, Frame};
+use super::close::Running;
 use super::group::Group;
 use super::line::Lead;
 use super::report::{report_lost_record, report_unreleased};
@@ -279,8 +280,13 @@ impl Drop for Held {
             return tell_waiters(&self.leases, &self.group, lead);
         }
         let (leases, group) = (Arc::clone(&self.leases), Arc::clone(&self.group));
+        let running = Running::new(&leases, group.leases().map(|lease| &lease.key));
         self.leases.background.spawn_anywhere(async move {
-            give_back(&leases, &group).await;
+            if give_back(&leases, &group).await {
+                drop(running);
+            } else {
+                running.failed();
+            }
             tell_waiters(&leases, &group, lead);
         });
     }
@@ -292,8 +298,9 @@ fn is_over(end: &mut Option<Instant>, within: Duration) -> bool {
     now >= *end.get_or_insert(now + within)
 }
 
-/// Tries while the lease lasts, and a few times after; then the lease expires by itself.
-async fn give_back(leases: &Leases, group: &Group) {
+/// Tries while the lease lasts, and a few times after; then the lease expires by itself. Whether the
+/// store was told.
+async fn give_back(leases: &Leases, group: &Group) -> bool {
     let updates: Vec<_> = group.given_back().collect();
     let trusted_until = group.trusted_until();
     let mut pause = FIRST_PAUSE;
@@ -301,9 +308,11 @@ async fn give_back(leases: &Leases, group: &Group) {
     while let Err(error) = leases.send(&updates).await {
         late_tries += u32::from(Instant::now() >= trusted_until);
         if late_tries >= LATE_TRIES {
-            return report_unreleased(group.key(), &error);
+            report_unreleased(group.key(), &error);
+            return false;
         }
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
+    true
 }

@@ -3,6 +3,7 @@
 mod background;
 mod call;
 mod claims;
+mod close;
 mod doubt;
 mod group;
 mod hand_over;
@@ -20,6 +21,7 @@ mod wait;
 pub use self::call::{Call, current};
 pub(crate) use self::call::{Caller, Downstream, Frame};
 pub(crate) use self::claims::{Claim, Claims};
+pub(crate) use self::close::Running;
 pub(crate) use self::held::{Held, Lost, Settled};
 pub(crate) use self::limit::within;
 pub(crate) use self::report::{report_unprotected, report_unstored};

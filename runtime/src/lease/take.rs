@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::time::{Instant, timeout_at};
-use tokio_util::task::task_tracker::TaskTrackerToken;
+use tokio::time::Instant;
 
 use super::background::{Background, Completing};
 use super::claims::Claims;
+use super::close::Unrenewed;
 use super::doubt::Doubts;
 use super::group::{Group, Member};
 use super::heartbeat::Heartbeat;
@@ -18,9 +18,7 @@ use super::limit::within;
 use super::line::Lines;
 use super::renewer::{Renewer, Watch};
 use super::runtimes::Runtimes;
-use crate::model::{
-    Acquired, Error, ErrorKind, Key, Lease, LeaseRequest, Occupant, Update, Updated,
-};
+use crate::model::{Acquired, Error, ErrorKind, Lease, LeaseRequest, Occupant, Update, Updated};
 use crate::store::{Asked, BoxFuture, Store, StoreError, StoreErrorKind};
 
 /// The leases of one coordinator: where they are taken, and everything that keeps them.
@@ -31,15 +29,16 @@ pub(crate) struct Leases {
     pub(super) renewer: Renewer,
     pub(super) background: Background,
     pub(super) doubts: Doubts,
+    pub(super) unrenewed: Unrenewed,
     heartbeat: Heartbeat,
     /// How many may share one lease of the store, each with a token of its own.
     pub(super) spare_tokens: u64,
     /// Whether the store serves those who wait in their order, whatever their process.
     pub(super) keeps_order: bool,
-    store_timeout: Duration,
+    pub(super) store_timeout: Duration,
     /// As the store says, if it sees to that itself.
     answers_within: Option<Duration>,
-    closing: AtomicBool,
+    pub(super) closing: AtomicBool,
 }
 
 /// The answer to a take.
@@ -59,6 +58,7 @@ impl Leases {
             renewer: Renewer::default(),
             background: Background::default(),
             doubts: Doubts::default(),
+            unrenewed: Unrenewed::default(),
             heartbeat: Heartbeat::default(),
             store_timeout,
             closing: AtomicBool::new(false),
@@ -156,14 +156,6 @@ impl Leases {
             runtime.spawn(Watch::new(self, runtime.clone()).run());
         }
         Ok(runtime)
-    }
-
-    /// Counts as a call that runs, as long as the token lives; for one that holds no lease.
-    pub(crate) fn enter(&self) -> Result<TaskTrackerToken, Error> {
-        Runtimes::current()?;
-        let token = self.background.token();
-        self.check_open()?;
-        Ok(token)
     }
 
     /// Where the records are.
@@ -303,35 +295,6 @@ impl Leases {
     ) -> Result<impl Future<Output = T>, Error> {
         self.runtime()?;
         Ok(Completing::counted(self, call))
-    }
-
-    /// Lets what runs come to its end until `deadline`, then stops the rest and gives its keys
-    /// back. Returns the keys that were stopped, and those that could not be given back.
-    pub(crate) async fn close(self: &Arc<Self>, within: Duration) -> (Vec<Key>, Vec<Key>) {
-        self.closing.store(true, Ordering::SeqCst);
-        let deadline = Instant::now() + within;
-        let ends = async {
-            self.renewer.idle(|_| true).await;
-            self.doubts.idle().await;
-        };
-        let _ = timeout_at(deadline, ends).await;
-
-        let stopped = self.renewer.stop_all();
-        let updates: Vec<_> = stopped.iter().flat_map(|group| group.given_back()).collect();
-        let keys = |updates: &[(Lease, Update)]| -> Vec<Key> {
-            updates.iter().map(|(lease, _)| lease.key.clone()).collect()
-        };
-        let told = updates.is_empty() || self.send(&updates).await.is_ok();
-        let mut unreleased = if told { Vec::new() } else { keys(&updates) };
-        let grace = deadline.max(Instant::now() + self.store_timeout);
-        let ends = async {
-            self.renewer.idle(Group::is_ending).await;
-            self.background.idle().await;
-        };
-        let _ = timeout_at(grace, ends).await;
-        let unheard = self.renewer.held(Group::is_ending);
-        unreleased.extend(unheard.iter().flat_map(|g| g.leases()).map(|lease| lease.key.clone()));
-        (keys(&updates), unreleased)
     }
 }
 
