@@ -2,17 +2,19 @@
 //!
 //! Each runtime runs on one thread, and time is real: a paused clock is a runtime's own.
 
-use std::sync::mpsc;
-use std::thread;
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use oncely::testing::{Call, StoreFault};
 use oncely::{Coordinator, Error, ErrorKind};
-use oncely_tests::{Counter, Fixture, ms, secs, soon};
+use oncely_tests::events::Events;
+use oncely_tests::{Counter, Fixture, Stage, ms, secs, soon};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::{counted, pay};
+use crate::{counted, on_stage, pay};
 
 /// A lease that is certainly kept on a loaded machine, and longer than a lease lasts by itself.
 const LEASE: Duration = ms(1_400);
@@ -147,6 +149,87 @@ on_every_store! {
         });
         runtime().block_on(soon(second)).unwrap();
         assert_eq!(first.join().unwrap().unwrap_err().kind(), ErrorKind::LeaseLost);
+    }
+
+    fn a_runtime_that_ends_during_a_body_frees_its_key_at_once(fixture: &Fixture) {
+        let oncely = fixture.coordinator();
+        let _driven = Driven::after_a_call(&oncely);
+        let (ending, stage) = (runtime(), Stage::default());
+        let _body = ending.block_on(on_stage(pay(&oncely, "42"), &stage));
+        drop(ending);
+        assert_eq!(soon_attempt(fixture), 2, "the call before was interrupted");
+    }
+
+    fn an_outcome_is_stored_though_its_runtime_ends_meanwhile(fixture: &Fixture) {
+        let oncely = fixture.coordinator();
+        let _driven = Driven::after_a_call(&oncely);
+        fixture.store().once(Call::Complete, StoreFault::Hang);
+        let ending = runtime();
+        let call = pay(&oncely, "42");
+        let _call = ending.spawn(call.run(|_| async { Ok::<_, Error>(7_u32) }));
+        ending.block_on(soon(fixture.store().called(Call::Complete, 2)));
+        drop(ending);
+        let repeated = pay(&fixture.elsewhere(), "42").wait(secs(20));
+        let repeated = repeated.run(|_| async { Ok::<_, Error>(0_u32) });
+        let repeated = runtime().block_on(soon(repeated)).unwrap();
+        assert_eq!((repeated.is_replayed(), repeated.into_value()), (true, 7));
+    }
+
+    fn a_key_that_was_asked_for_by_a_runtime_that_ended_is_given_back(fixture: &Fixture) {
+        let oncely = fixture.coordinator();
+        let _driven = Driven::after_a_call(&oncely);
+        fixture.store().once(Call::Acquire, StoreFault::HangAfter);
+        let ending = runtime();
+        let _call = ending.spawn(pay(&oncely, "42").run(counted(&Counter::default())));
+        ending.block_on(async {
+            soon(fixture.store().called(Call::Acquire, 2)).await;
+            // Until it is done as well.
+            sleep(ms(300)).await;
+        });
+        drop(ending);
+        assert_eq!(soon_attempt(fixture), 1, "no body has begun");
+    }
+
+    fn a_key_that_no_runtime_is_left_to_give_back_is_reported(fixture: &Fixture) {
+        let (oncely, events) = (fixture.coordinator(), Events::listen());
+        let (ending, stage) = (runtime(), Stage::default());
+        let _body = ending.block_on(on_stage(pay(&oncely, "42"), &stage));
+        drop(ending);
+        assert_eq!(events.count("key not given back"), 1);
+    }
+}
+
+/// The attempt of the next call, which is made long before the lease of one before it would end.
+fn soon_attempt(fixture: &Fixture) -> u32 {
+    let began = Instant::now();
+    let call = pay(&fixture.elsewhere(), "42").wait(secs(20));
+    let call = call.run(|call| async move { Ok::<_, Error>(call.attempt()) });
+    let attempt = runtime().block_on(soon(call)).unwrap().into_value();
+    assert!(began.elapsed() < secs(15), "the lease lasts 30 s");
+    attempt
+}
+
+/// A runtime that has a thread of its own and nothing to do, until it is dropped.
+struct Driven {
+    thread: Option<JoinHandle<()>>,
+    done: Arc<Notify>,
+}
+
+impl Driven {
+    /// It has made a call through `oncely`.
+    fn after_a_call(oncely: &Coordinator) -> Self {
+        let (driven, done) = (idle_after_a_call(oncely), Arc::new(Notify::new()));
+        let until = Arc::clone(&done);
+        let thread = Some(thread::spawn(move || driven.block_on(until.notified())));
+        Self { thread, done }
+    }
+}
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        self.done.notify_one();
+        let ended = self.thread.take().map(JoinHandle::join);
+        assert!(ended.is_some_and(|ended| ended.is_ok()) || thread::panicking());
     }
 }
 

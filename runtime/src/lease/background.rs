@@ -26,17 +26,13 @@ impl Background {
         &self.runtimes
     }
 
+    pub(super) fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
     /// Runs `work` on `runtime`, to its end if that one lives so long.
     pub(super) fn spawn(&self, runtime: &Handle, work: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn_on(self.runtimes.task(runtime, work), runtime);
-    }
-
-    /// Runs `work` on the current runtime, or on the one seen last; never panics, also not where there
-    /// is no runtime: then the work is dropped, and its leases expire.
-    pub(super) fn spawn_anywhere(&self, work: impl Future<Output = ()> + Send + 'static) {
-        if let Some(runtime) = Handle::try_current().ok().or_else(|| self.runtimes.alive()) {
-            self.spawn(&runtime, work);
-        }
     }
 
     /// Counts as a task as long as it lives.
@@ -52,23 +48,27 @@ impl Background {
     }
 }
 
-/// A future that, dropped half-way, goes on in the background.
+/// A future that, dropped half-way, goes on in the background, in the runtime where it began: there
+/// are its timers and its connection. It is dropped with that runtime.
 pub(super) struct Completing<T: Send + 'static> {
     leases: Arc<Leases>,
+    runtime: Option<Handle>,
     work: Option<BoxFuture<'static, T>>,
     /// Counts as a task already while its caller is there.
-    _counted: Option<TaskTrackerToken>,
+    counted: Option<TaskTrackerToken>,
 }
 
 impl<T: Send + 'static> Completing<T> {
     pub(super) fn new(leases: &Arc<Leases>, work: BoxFuture<'static, T>) -> Self {
-        Self { leases: Arc::clone(leases), work: Some(work), _counted: None }
+        let runtime = Handle::try_current().ok();
+        Self { leases: Arc::clone(leases), runtime, work: Some(work), counted: None }
     }
 
     /// The same, for work that a shutdown waits for whoever waits for it.
     pub(super) fn counted(leases: &Arc<Leases>, work: BoxFuture<'static, T>) -> Self {
-        let counted = Some(leases.background.token());
-        Self { leases: Arc::clone(leases), work: Some(work), _counted: counted }
+        let mut completing = Self::new(leases, work);
+        completing.counted = Some(leases.background.token());
+        completing
     }
 }
 
@@ -88,8 +88,8 @@ impl<T: Send + 'static> Future for Completing<T> {
 
 impl<T: Send + 'static> Drop for Completing<T> {
     fn drop(&mut self) {
-        if let Some(work) = self.work.take() {
-            self.leases.background.spawn_anywhere(async move { drop(work.await) });
+        if let (Some(work), Some(runtime)) = (self.work.take(), &self.runtime) {
+            self.leases.background.spawn(runtime, async move { drop(work.await) });
         }
     }
 }

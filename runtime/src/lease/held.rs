@@ -6,23 +6,16 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
-
 use super::background::Completing;
 use super::call::{Call, Frame};
-use super::close::Running;
+use super::ending::{Ending, GivenBack};
+use super::errand::{carry_out, send_off};
 use super::group::Group;
 use super::line::Lead;
 use super::report::{report_lost_record, report_unreleased};
 use super::take::Leases;
 use crate::model::{Fingerprint, Occupant, RecordState, StoredOutcome, Update, Updated};
-use crate::store::{StoreError, StoreErrorKind};
-
-/// The pauses between tries to tell the store how a call ended.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// How often a key is given back after its lease could not be trusted any more.
-const LATE_TRIES: u32 = 3;
+use crate::store::StoreError;
 
 /// Keys that are held. Dropped, they are given back in the background: released if the body has
 /// not started, interrupted if it has.
@@ -68,6 +61,10 @@ impl Held {
     pub(super) fn lead(&mut self, lead: Lead) {
         lead.holds(&self.group, self.leases.spare_tokens);
         self.lead = Some(lead);
+    }
+
+    pub(super) fn leases(&self) -> &Arc<Leases> {
+        &self.leases
     }
 
     pub(crate) fn group(&self) -> &Arc<Group> {
@@ -173,53 +170,11 @@ impl Held {
     fn settle(self, first: Update, fingerprint: Option<Fingerprint>) -> Completing<Settled> {
         self.group.end();
         let leases = Arc::clone(&self.leases);
-        Completing::new(&leases, Box::pin(self.settle_patiently(first, fingerprint)))
-    }
-
-    /// Tries for the length of one lease after the first failure, which is renewed meanwhile, or until the store says that
-    /// trying again does not help: the caller waits for this. By law *successor-only* the last try
-    /// may succeed although the lease has run out. A key that was held and is another's after a try
-    /// that was not answered was given back by that try.
-    async fn settle_patiently(
-        mut self,
-        first: Update,
-        fingerprint: Option<Fingerprint>,
-    ) -> Settled {
-        let mut leases = self.group.leases().cloned();
-        let mut updates = Vec::from_iter(leases.next().map(|lease| (lease, first.clone())));
-        updates.extend(leases.map(|lease| (lease, Update::Release)));
-        let was_held = !self.group.remaining().is_zero();
-        let mut in_doubt = false;
-        let mut give_up = None;
-        let mut pause = FIRST_PAUSE;
-        let settled = loop {
-            match self.leases.send(&updates).await {
-                Ok(mut answers) => {
-                    for ((_, update), answer) in updates.iter().zip(&mut answers) {
-                        if in_doubt && matches!(update, Update::Release) {
-                            *answer = Updated::Applied;
-                        }
-                    }
-                    break self.answered(&answers, &first);
-                }
-                Err(error)
-                    if error.kind() != StoreErrorKind::Unavailable
-                        || self.group.is_lost()
-                        || is_over(&mut give_up, self.group.lease()) =>
-                {
-                    break Settled::Unknown(error);
-                }
-                Err(_) => in_doubt = was_held,
-            }
-            sleep(pause.min(self.group.remaining())).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        };
-        self.settled(&settled, &first, fingerprint);
-        settled
+        Completing::new(&leases, carry_out(Ending::new(self, first, fingerprint)))
     }
 
     /// What the store's answers mean.
-    fn answered(&self, answers: &[Updated], first: &Update) -> Settled {
+    pub(super) fn answered(&self, answers: &[Updated], first: &Update) -> Settled {
         if answers.contains(&Updated::Lost) {
             self.group.lose("another holder had taken a key when the body was done");
         }
@@ -232,7 +187,12 @@ impl Held {
     }
 
     /// Tells everybody here who has to know.
-    fn settled(&mut self, settled: &Settled, first: &Update, fingerprint: Option<Fingerprint>) {
+    pub(super) fn settled(
+        &mut self,
+        settled: &Settled,
+        first: &Update,
+        fingerprint: Option<Fingerprint>,
+    ) {
         self.forget();
         let lease = &self.group.title().lease;
         self.group.title().set_recorded(matches!(settled, Settled::Applied));
@@ -256,7 +216,7 @@ impl Held {
 }
 
 /// The keys of `group` are not held any more.
-fn tell_waiters(leases: &Leases, group: &Group, lead: Option<Lead>) {
+pub(super) fn tell_waiters(leases: &Leases, group: &Group, lead: Option<Lead>) {
     let led = lead.as_ref().map(Lead::key);
     let keys = group.leases().map(|lease| &lease.key);
     keys.filter(|key| Some(*key) != led).for_each(|key| leases.lines.freed(key));
@@ -279,40 +239,9 @@ impl Drop for Held {
             }
             return tell_waiters(&self.leases, &self.group, lead);
         }
+        // It may be dropped where nobody of this coordinator was seen yet.
+        let _ = self.leases.runtime();
         let (leases, group) = (Arc::clone(&self.leases), Arc::clone(&self.group));
-        let running = Running::new(&leases, group.leases().map(|lease| &lease.key));
-        self.leases.background.spawn_anywhere(async move {
-            if give_back(&leases, &group).await {
-                drop(running);
-            } else {
-                running.failed();
-            }
-            tell_waiters(&leases, &group, lead);
-        });
+        send_off(GivenBack::new(leases, group, lead));
     }
-}
-
-/// Whether so much time has gone since this was first asked.
-fn is_over(end: &mut Option<Instant>, within: Duration) -> bool {
-    let now = Instant::now();
-    now >= *end.get_or_insert(now + within)
-}
-
-/// Tries while the lease lasts, and a few times after; then the lease expires by itself. Whether the
-/// store was told.
-async fn give_back(leases: &Leases, group: &Group) -> bool {
-    let updates: Vec<_> = group.given_back().collect();
-    let trusted_until = group.trusted_until();
-    let mut pause = FIRST_PAUSE;
-    let mut late_tries = 0;
-    while let Err(error) = leases.send(&updates).await {
-        late_tries += u32::from(Instant::now() >= trusted_until);
-        if late_tries >= LATE_TRIES {
-            report_unreleased(group.key(), &error);
-            return false;
-        }
-        sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
-    true
 }

@@ -5,6 +5,8 @@ mod call;
 mod claims;
 mod close;
 mod doubt;
+mod ending;
+mod errand;
 mod group;
 mod hand_over;
 mod heartbeat;

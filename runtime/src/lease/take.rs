@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::background::{Background, Completing};
 use super::claims::Claims;
 use super::close::Unrenewed;
-use super::doubt::Doubts;
+use super::doubt::{Doubted, Doubts};
 use super::group::{Group, Member};
 use super::heartbeat::Heartbeat;
 use super::held::Held;
@@ -94,8 +94,9 @@ impl Leases {
         self.heartbeat.keep(&runtime);
         let (leases, claims) = (Arc::clone(self), claims.clone());
         let request = async move {
+            let doubted = Doubted::new(&leases, &claims);
             let answer = leases.ask(&claims, sent).await;
-            leases.insist(&claims, sent, answer).await
+            doubted.insist(sent, answer).await
         };
         self.answer_of(Box::pin(request)).await
     }
@@ -182,27 +183,10 @@ impl Leases {
         asked: Asked,
     ) -> Result<Taken, StoreError> {
         let Asked { since, answer } = asked;
+        let doubted = Doubted::new(&self, &claims);
         let answer = self.answer(&claims, answer).await;
         let answer = answer.and_then(|acquired| self.taken(&claims, since, acquired));
-        self.insist(&claims, since, answer).await
-    }
-
-    /// Asks again for what was `sent` for the first time then, if the store did not answer.
-    async fn insist(
-        self: &Arc<Self>,
-        claims: &Claims,
-        sent: Instant,
-        mut answer: Result<Taken, StoreError>,
-    ) -> Result<Taken, StoreError> {
-        if is_unheard(&answer) {
-            // Perhaps only the reply was lost; by law *repeatable* asking again is safe. Seldom, and
-            // large.
-            answer = Box::pin(self.ask(claims, sent)).await;
-        }
-        if is_unheard(&answer) {
-            self.doubts.add(self, claims.clone());
-        }
-        answer
+        doubted.insist(since, answer).await
     }
 
     /// Sends a request once, which was `sent` for the first time then.
@@ -296,11 +280,6 @@ impl Leases {
         self.runtime()?;
         Ok(Completing::counted(self, call))
     }
-}
-
-/// Whether nobody knows what became of a request.
-fn is_unheard(answer: &Result<Taken, StoreError>) -> bool {
-    answer.as_ref().is_err_and(|error| error.kind() == StoreErrorKind::Unavailable)
 }
 
 fn another_question() -> StoreError {
