@@ -13,6 +13,7 @@ mod heartbeat;
 mod held;
 mod limit;
 mod line;
+mod look;
 mod renewer;
 mod report;
 mod runtimes;
