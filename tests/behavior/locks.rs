@@ -1,7 +1,9 @@
 //! One call at a time.
 
-use oncely::store::Updated;
-use oncely::store::{Acquired, BoxFuture, Lease, LeaseRequest, Store, StoreError, Token, Update};
+use oncely::store::{
+    Acquired, BoxFuture, Key, Lease, LeaseRequest, Occupant, RecordState, Store, StoreError, Token,
+    Update, Updated,
+};
 use oncely::testing::{Call, StoreFault};
 use oncely::{Coordinator, Error, ErrorKind};
 use oncely_tests::{Counter, Stage, for_every_store, ms, secs, soon};
@@ -265,5 +267,41 @@ async fn a_body_does_not_run_under_fewer_leases_than_keys() {
     let (oncely, ran) = (Coordinator::new(Short), Counter::default());
     let call = oncely.lock_all(["one", "other"]).run(counted(&ran));
     assert_eq!(call.await.unwrap_err().kind(), ErrorKind::Unreadable);
+    assert_eq!(ran.count(), 0);
+}
+
+/// A store that names a key which nobody asked for.
+#[derive(Debug)]
+struct Beside;
+
+impl Store for Beside {
+    fn acquire<'a>(
+        &'a self,
+        _requests: &'a [LeaseRequest],
+    ) -> BoxFuture<'a, Result<Acquired, StoreError>> {
+        let state = RecordState::InProgress { remaining: secs(60) };
+        let key = Key::lock("oncely", "another").unwrap();
+        let occupant = Occupant::new(key, Token::new(1), None, state);
+        Box::pin(async { Ok(Acquired::Occupied(occupant)) })
+    }
+
+    fn update<'a>(
+        &'a self,
+        updates: &'a [(Lease, Update)],
+    ) -> BoxFuture<'a, Result<Vec<Updated>, StoreError>> {
+        Box::pin(async { Ok(vec![Updated::Lost; updates.len()]) })
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_names_a_key_nobody_asked_for_is_not_waited_for() {
+    let (oncely, ran, began) = (Coordinator::new(Beside), Counter::default(), Instant::now());
+    let guard = oncely.lock("order").acquire().await.unwrap_err();
+    let locks = oncely.lock_all(["one", "other"]).run(counted(&ran)).await.unwrap_err();
+    let call = crate::pay(&oncely, "42").run(counted(&ran)).await.unwrap_err();
+    for refused in [guard, locks, call] {
+        assert_eq!(refused.kind(), ErrorKind::Unreadable);
+    }
+    assert!(began.elapsed() < secs(5));
     assert_eq!(ran.count(), 0);
 }

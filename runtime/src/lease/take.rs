@@ -81,7 +81,7 @@ impl Leases {
             self.check_open()?;
             let taken = match store.acquire_one(&claim.request) {
                 Ok(lease) => self.granted(lease, Vec::new(), claims, sent),
-                Err(occupant) => Taken::Occupied(occupant),
+                Err(occupant) => occupied(claims, occupant)?,
             };
             // Nothing is on its way, so a shutdown need not know of it: what was taken after it had
             // begun is given back here.
@@ -228,7 +228,7 @@ impl Leases {
     ) -> Result<Taken, StoreError> {
         let leases = match acquired {
             Acquired::Leases(leases) => leases,
-            Acquired::Occupied(occupant) => return Ok(Taken::Occupied(occupant)),
+            Acquired::Occupied(occupant) => return occupied(claims, occupant),
         };
         let are_all = leases.len() == claims.iter().count();
         let mut leases = leases.into_iter();
@@ -280,6 +280,12 @@ impl Leases {
         self.runtime()?;
         Ok(Completing::counted(self, call))
     }
+}
+
+/// Only what is claimed can stand in the way: to wait for anything else would have no end.
+fn occupied(claims: &Claims, occupant: Occupant) -> Result<Taken, StoreError> {
+    let is_claimed = claims.iter().any(|claim| claim.request.key == occupant.key);
+    is_claimed.then_some(Taken::Occupied(occupant)).ok_or_else(another_question)
 }
 
 fn another_question() -> StoreError {
