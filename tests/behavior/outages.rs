@@ -1,12 +1,14 @@
 //! Stores that are down, slow, or lose their replies.
 
+use std::future::ready;
+
 use oncely::testing::{Call, StoreFault};
 use oncely::{Coordinator, Error, ErrorKind, OnStoreError, Outcome};
 use oncely_tests::events::Events;
-use oncely_tests::{Counter, for_every_store, ms, secs, soon};
-use tokio::time::{Instant, timeout};
+use oncely_tests::{Counter, Stage, for_every_store, ms, secs, soon};
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::{counted, pay};
+use crate::{counted, on_stage, pay, spawn};
 
 for_every_store! {
     async fn a_store_down_at_the_start_refuses_and_is_never_taken_for_busy(fixture: Fixture) {
@@ -97,6 +99,71 @@ for_every_store! {
         let lock = oncely.lock("42").wait(ms(10)).on_store_error(OnStoreError::Run);
         assert_eq!(lock.run(counted(&ran)).await.unwrap_err().kind(), ErrorKind::LockBusy);
         assert_eq!(ran.count(), 0);
+    }
+
+    async fn a_call_that_knows_of_its_twin_does_not_run_without_the_store(fixture: Fixture) {
+        let (oncely, stage, ran) = (fixture.coordinator(), Stage::default(), Counter::default());
+        let twin = on_stage(pay(&fixture.elsewhere(), "42"), &stage).await;
+        let duplicates: Vec<_> = (0..3)
+            .map(|_| pay(&oncely, "42").wait(secs(60)).on_store_error(OnStoreError::Run))
+            .map(|duplicate| spawn(duplicate.run(counted(&ran))))
+            .collect();
+        soon(fixture.store().called(Call::Acquire, 1)).await;
+        crate::lined_up().await;
+        fixture.store().down();
+        sleep(ms(200)).await;
+        stage.open();
+        twin.await.unwrap().unwrap();
+        fixture.store().heal();
+        for duplicate in duplicates {
+            assert!(soon(duplicate).await.unwrap().unwrap().is_replayed());
+        }
+        assert_eq!(ran.count(), 0);
+    }
+
+    async fn a_call_that_waited_in_vain_for_its_twin_and_the_store_is_refused(fixture: Fixture) {
+        let (oncely, stage, ran) = (fixture.coordinator(), Stage::default(), Counter::default());
+        let twins = [
+            on_stage(pay(&oncely, "here"), &stage).await,
+            on_stage(pay(&fixture.elsewhere(), "elsewhere"), &stage).await,
+        ];
+        let duplicate = |key: &str, wait| {
+            let call = pay(&oncely, key).wait(wait).on_store_error(OnStoreError::Run);
+            spawn(call.run(counted(&ran)))
+        };
+        let waiting = [duplicate("here", ms(400)), duplicate("elsewhere", ms(400))];
+        crate::lined_up().await;
+        fixture.store().down();
+        let hasty = duplicate("here", ms(0));
+        for duplicate in waiting.into_iter().chain([hasty]) {
+            let refused = soon(duplicate).await.unwrap().unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::StoreUnavailable);
+            assert_eq!(refused.key().map(str::is_empty), Some(false));
+        }
+        assert_eq!(ran.count(), 0);
+        fixture.store().heal();
+        for twin in twins {
+            stage.open();
+            soon(twin).await.unwrap().unwrap();
+        }
+    }
+
+    async fn a_lock_that_is_known_to_be_held_is_not_run_without_the_store(fixture: Fixture) {
+        let (oncely, ran) = (fixture.coordinator(), Counter::default());
+        let held = fixture.elsewhere().lock("42").acquire().await.unwrap();
+        let lock = oncely.lock("42").wait(secs(60)).on_store_error(OnStoreError::Run);
+        let waiter = spawn(lock.run(|call| ready(Ok::<_, Error>(call.is_protected()))));
+        let call = pay(&oncely, "7").with_lock(oncely.lock("42").wait(ms(300)));
+        let call = spawn(call.on_store_error(OnStoreError::Run).run(counted(&ran)));
+        soon(fixture.store().called(Call::Acquire, 2)).await;
+        crate::lined_up().await;
+        fixture.store().down();
+        let refused = soon(call).await.unwrap().unwrap_err();
+        assert_eq!((refused.kind(), ran.count()), (ErrorKind::StoreUnavailable, 0));
+        assert!(!waiter.is_finished());
+        held.release().await.unwrap();
+        fixture.store().heal();
+        assert!(soon(waiter).await.unwrap().unwrap(), "it holds the lock");
     }
 
     async fn a_store_that_cannot_be_used_is_no_outage(fixture: Fixture) {

@@ -25,10 +25,11 @@ pub use self::storable::{AsResponse, AsValue, Preparation, ResponseShape, Storab
 use tokio::time::Instant;
 
 use crate::lease::{
-    Call, Claims, Frame, Held, Leases, Lost, Settled, Taken, Turn, Waiting, report_unprotected,
+    Call, Claims, Frame, Held, Leases, Lost, Patience, Settled, Taken, Turn, Waiting,
+    report_unprotected,
 };
 use crate::model::{
-    Error, ErrorKind, Failure, Fingerprint, Key, Occupant, OnStoreError, RecordState, StoredOutcome,
+    Error, Failure, Fingerprint, Key, Occupant, OnStoreError, RecordState, StoredOutcome,
 };
 
 /// One idempotent call, and the locks its body needs.
@@ -94,10 +95,13 @@ pub(crate) async fn claim<T, E>(
         return plan.replay(outcomes, &recorded.outcome, since).map(Claimed::Replayed);
     }
     let mut waiting = Waiting::new(leases, &plan.claims);
-    let mut turn = waiting.begin(plan.wait).await;
+    let twin = waiting.patience(plan.wait);
+    let mut lock: Option<Patience> = None;
+    let mut turn = waiting.begin(&twin).await;
     loop {
         let (asked, answer) = match turn {
             Turn::Held(held) => return Ok(Claimed::Free(Free::Held(held))),
+            Turn::Unprotected(error) => return Ok(Claimed::Free(Free::Unprotected(error))),
             Turn::Answered(occupant) => (None, Ok(Taken::Occupied(occupant))),
             Turn::Ask => (cache.map(|_| Instant::now()), waiting.ask().await),
             Turn::Asked(asked, answer) => (Some(asked), answer),
@@ -106,11 +110,11 @@ pub(crate) async fn claim<T, E>(
             Ok(Taken::Held(held)) => return Ok(Claimed::Free(Free::Held(waiting.over(held)))),
             Ok(Taken::Occupied(occupant)) => occupant,
             Err(error) => {
-                waiting.failed();
-                if plan.runs_without(&error) {
-                    return Ok(Claimed::Free(Free::Unprotected(error)));
-                }
-                return Err(error.about(plan.key()).into());
+                let patience = lock.as_ref().unwrap_or(&twin);
+                let next = waiting.failed(error, plan.on_store_error, patience);
+                // Seldom, and large.
+                turn = Box::pin(next).await.map_err(|error| error.about(plan.key()))?;
+                continue;
             }
         };
         waiting.share(&occupant);
@@ -126,9 +130,13 @@ pub(crate) async fn claim<T, E>(
             }
             Verdict::Wait => {}
         }
-        turn = match waiting.next(&occupant, plan.wait_for(&occupant)).await {
+        let patience = match plan.is_own(&occupant) {
+            true => &twin,
+            false => &*lock.get_or_insert_with(|| waiting.patience(plan.lock_wait)),
+        };
+        turn = match waiting.next(&occupant, patience).await {
             Some(turn) => turn,
-            None => return Err(plan.timed_out(&occupant, waiting.waited()).into()),
+            None => return Err(plan.timed_out(&occupant, patience.waited()).into()),
         };
     }
 }
@@ -220,20 +228,12 @@ impl Plan {
         }
     }
 
-    fn wait_for(&self, occupant: &Occupant) -> Duration {
-        if self.is_own(occupant) { self.wait } else { self.lock_wait }
-    }
-
     fn timed_out(&self, occupant: &Occupant, waited: Duration) -> Error {
         if self.is_own(occupant) {
             Error::in_progress(occupant, waited)
         } else {
             Error::lock_busy(occupant, waited)
         }
-    }
-
-    fn runs_without(&self, error: &Error) -> bool {
-        self.on_store_error == OnStoreError::Run && error.kind() == ErrorKind::StoreUnavailable
     }
 }
 

@@ -49,7 +49,7 @@ struct Line {
     monopoly_since: Option<Instant>,
     /// How many more may have the key before it is given back, so that other processes have it too.
     turns: u64,
-    /// Wakes a lead that waits for somebody else.
+    /// Wakes a lead that waits for somebody else; none if the key was free when last asked for.
     freed: Option<Arc<Notify>>,
     /// Those behind, in their order.
     waiters: BTreeMap<u64, Waiter>,
@@ -72,8 +72,8 @@ pub(super) enum Told {
     Lease(Offer),
     /// The call for which the whole line waits has completed.
     Answer(Occupant),
-    /// The lead is stuck: ask for yourself.
-    Alone,
+    /// The lead is stuck: ask for yourself. Whether the store has said that the key is taken.
+    Alone { is_taken: bool },
 }
 
 /// Where a caller finds itself who comes to a line.
@@ -104,6 +104,12 @@ impl Lines {
     /// Whether anybody asks for `key`, waits for it or holds it here.
     pub(super) fn has(&self, key: &Key) -> bool {
         self.shard(key).lock_if_any().is_some_and(|lines| lines.contains_key(key))
+    }
+
+    /// Whether `key` is held here, or was another's when the store last answered.
+    pub(super) fn is_taken(&self, key: &Key) -> bool {
+        let lines = self.shard(key).lock_if_any();
+        lines.is_some_and(|lines| lines.get(key).is_some_and(Line::is_taken))
     }
 
     /// Has the lead if there is no line for the key of `claim`, or stands in it if the line is for
@@ -201,9 +207,9 @@ impl Lines {
         } else {
             // The store is slow, or the lead's future is not polled: one after the other would be
             // slower still.
-            let waiters = std::mem::take(&mut line.waiters);
+            let scattered = line.scatter();
             drop(lines);
-            waiters.into_values().for_each(|waiter| drop(waiter.tell.send(Told::Alone)));
+            scattered();
         }
     }
 
@@ -241,6 +247,16 @@ impl Line {
         if let Some(freed) = &self.freed {
             freed.notify_one();
         }
+    }
+
+    /// Takes everybody out of the line. What is returned tells them, without the lock.
+    fn scatter(&mut self) -> impl FnOnce() + use<> {
+        let (waiters, is_taken) = (std::mem::take(&mut self.waiters), self.is_taken());
+        move || waiters.into_values().for_each(|w| drop(w.tell.send(Told::Alone { is_taken })))
+    }
+
+    fn is_taken(&self) -> bool {
+        self.holder.as_ref().map_or(self.freed.is_some(), |_| !self.is_stuck())
     }
 
     fn is_stuck(&self) -> bool {
@@ -284,8 +300,9 @@ impl Lead {
 
     /// Sends everybody behind away, to ask for themselves.
     pub(super) fn scatter(&self) {
-        let waiters = self.with(|line| std::mem::take(&mut line.waiters)).unwrap_or_default();
-        waiters.into_values().for_each(|waiter| drop(waiter.tell.send(Told::Alone)));
+        if let Some(scattered) = self.with(Line::scatter) {
+            scattered();
+        }
     }
 
     /// How long to leave the key to other processes before asking for it again.
@@ -301,7 +318,7 @@ impl Lead {
     /// It holds the key, and as many as wait behind it now may have it next, up to `spare`.
     pub(super) fn holds(&self, group: &Arc<Group>, spare: u64) {
         self.with(|line| {
-            line.holder = Some(Arc::clone(group));
+            (line.holder, line.freed) = (Some(Arc::clone(group)), None);
             line.monopoly_since.get_or_insert(group.taken());
             line.turns = (line.waiters.len() as u64).min(spare);
         });
@@ -316,10 +333,8 @@ impl Lead {
         let Some(line) = lines.get_mut(&self.key).filter(|line| line.lead == self.number) else {
             return false;
         };
-        if line.turns == 0 {
-            return false;
-        }
-        let Some(next) = line.waiters.first_entry() else { return false };
+        let next = line.waiters.first_entry().filter(|_| line.turns > 0);
+        let Some(next) = next else { return false };
         let Some(group) = next.get().lock.as_ref().and_then(|claims| group.handed_to(claims))
         else {
             return false;

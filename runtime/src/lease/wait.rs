@@ -12,8 +12,9 @@ use super::claims::{Claim, Claims};
 use super::held::Held;
 use super::line::{Entrance, Lead, Place, Told};
 use super::look::{Asking, Hint, Look};
+use super::patience::Patience;
 use super::take::{Leases, Taken};
-use crate::model::{Error, Occupant, RecordState};
+use crate::model::{Error, ErrorKind, Occupant, OnStoreError, RecordState};
 
 /// The first and the longest pause between two looks; a store may have no hint to give.
 const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(100)];
@@ -29,6 +30,8 @@ pub(crate) struct Waiting<'a> {
     since: Instant,
     /// Nothing has happened since then.
     begins: bool,
+    /// The store has said, to this caller or to one before it in line, that a key is taken.
+    is_taken: bool,
     hint: Option<Hint>,
     looks: u32,
     lead: Option<Lead>,
@@ -44,25 +47,28 @@ pub(crate) enum Turn {
     Held(Held),
     /// Nothing: somebody who asked for all of the line has the answer.
     Answered(Occupant),
+    /// Run without the store, which could not be reached.
+    Unprotected(Error),
 }
 
 impl<'a> Waiting<'a> {
     pub(crate) fn new(leases: &'a Arc<Leases>, claims: &'a Claims) -> Self {
         let since = Instant::now();
-        Self { leases, claims, since, begins: true, hint: None, looks: 0, lead: None }
+        let (begins, is_taken, looks) = (true, false, 0);
+        Self { leases, claims, since, begins, is_taken, hint: None, looks, lead: None }
     }
 
-    /// How long the caller has waited.
-    pub(crate) fn waited(&self) -> Duration {
-        self.since.elapsed()
+    /// A patience that began when the caller came.
+    pub(crate) fn patience(&self, limit: Duration) -> Patience {
+        Patience::since(self.since, limit)
     }
 
     /// Comes to the store: at once, unless somebody in this process asks for the same thing or has
-    /// it. Past `wait` the store is asked in any case, because only it can tell what is there.
+    /// it. Past `patience` the store is asked in any case, because only it can tell what is there.
     ///
     /// # Cancel safety
     /// Dropped, the caller leaves the line and the next one moves up.
-    pub(crate) async fn begin(&mut self, wait: Duration) -> Turn {
+    pub(crate) async fn begin(&mut self, patience: &Patience) -> Turn {
         let first = self.claims.first();
         let lines = &self.leases.lines;
         if self.leases.store.at_once().is_some() && !lines.has(&first.request.key) {
@@ -70,13 +76,13 @@ impl<'a> Waiting<'a> {
             return Turn::Ask;
         }
         // A caller that is in its own way must hear that from the store, and at once.
-        let may_wait = !wait.is_zero() && !Frame::may_hold(&first.request.key);
+        let may_wait = !patience.is_none() && !Frame::may_hold(&first.request.key);
         match lines.enter(self.claims, first, may_wait) {
             Entrance::Lead(lead) => self.lead = Some(lead),
             Entrance::Behind(place) => {
                 self.begins = false;
                 // Seldom, as every wait is, and large.
-                let turn = Box::pin(self.stand(place, self.since + wait)).await;
+                let turn = Box::pin(self.stand(place, patience.deadline())).await;
                 return turn.unwrap_or(Turn::Ask);
             }
             Entrance::Alone => {}
@@ -101,12 +107,44 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// The store could not tell: those behind ask for themselves, for one after the other would take
-    /// too long.
-    pub(crate) fn failed(&self) {
+    /// The store could not tell, and those behind ask for themselves: one after the other would take
+    /// too long. What this caller does next, which `choice` says.
+    ///
+    /// # Errors
+    /// `error`, if the caller is to be refused.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost by dropping the future.
+    pub(crate) async fn failed(
+        &mut self,
+        error: Error,
+        choice: OnStoreError,
+        patience: &Patience,
+    ) -> Result<Turn, Error> {
+        self.begins = false;
         if let Some(lead) = &self.lead {
             lead.scatter();
         }
+        if choice == OnStoreError::Refuse || error.kind() != ErrorKind::StoreUnavailable {
+            return Err(error);
+        }
+        if !self.knows_of_a_holder() {
+            return Ok(Turn::Unprotected(error));
+        }
+        // To run without the store is for calls that nobody is known to run beside.
+        if patience.is_over() {
+            return Err(error);
+        }
+        (self.lead, self.hint) = (None, None);
+        let pause = self.pause(PAUSES);
+        sleep_until(patience.deadline().min(Instant::now() + pause)).await;
+        Ok(Turn::Ask)
+    }
+
+    /// Whether the store has said that a key is taken, or somebody in this process holds it.
+    fn knows_of_a_holder(&self) -> bool {
+        let is_taken = |claim: &Claim| self.leases.lines.is_taken(&claim.request.key);
+        self.is_taken || self.claims.iter().any(is_taken)
     }
 
     /// The wait is over: those behind wait for the end of `held` now.
@@ -118,23 +156,23 @@ impl<'a> Waiting<'a> {
     }
 
     /// Waits until it is worth asking again for the key that `occupant` keeps; `None` once the
-    /// caller has waited for `wait` in all.
+    /// `patience` is over.
     ///
     /// # Cancel safety
     /// Dropped, the caller leaves the line and the next one moves up.
-    pub(crate) async fn next(&mut self, occupant: &Occupant, wait: Duration) -> Option<Turn> {
-        self.begins = false;
-        let deadline = self.since + wait;
-        if Instant::now() >= deadline {
+    pub(crate) async fn next(&mut self, occupant: &Occupant, patience: &Patience) -> Option<Turn> {
+        (self.begins, self.is_taken) = (false, true);
+        if patience.is_over() {
             return None;
         }
+        let deadline = patience.deadline();
         if self.lead.as_ref().is_some_and(|lead| *lead.key() == occupant.key) {
             return Box::pin(self.look_out(occupant, deadline)).await;
         }
         // Whoever leads one line and waits in another could wait for itself.
         (self.lead, self.hint, self.looks) = (None, None, 0);
         let wanted = |claim: &&Claim| claim.request.key == occupant.key;
-        let Some(claim) = self.claims.iter().find(wanted) else { return Some(Turn::Ask) };
+        let claim = self.claims.iter().find(wanted).unwrap_or(self.claims.first());
         match self.leases.lines.join(self.claims, claim) {
             Entrance::Lead(lead) => self.lead = Some(lead),
             Entrance::Behind(place) => return Box::pin(self.stand(place, deadline)).await,
@@ -150,7 +188,7 @@ impl<'a> Waiting<'a> {
             tokio::select! {
                 biased;
                 told = &mut place.told => {
-                    let turn = self.told(told.unwrap_or(Told::Alone));
+                    let turn = self.told(told.unwrap_or(Told::Alone { is_taken: false }));
                     return Some(self.after_others(turn, deadline).await);
                 }
                 () = sleep_until(look.min(deadline)) => {}
@@ -176,7 +214,7 @@ impl<'a> Waiting<'a> {
         match told {
             Told::Lead(lead) => self.lead = Some(lead),
             Told::Answer(occupant) => return Turn::Answered(occupant),
-            Told::Alone => {}
+            Told::Alone { is_taken } => self.is_taken |= is_taken,
             Told::Lease(_) if self.leases.is_closing() => {}
             Told::Lease(offer) => {
                 // Whoever never asked the store themselves has yet to be seen here.
@@ -187,6 +225,13 @@ impl<'a> Waiting<'a> {
             }
         }
         Turn::Ask
+    }
+
+    /// The time until the next look, longer each time.
+    fn pause(&mut self, [first, longest]: [Duration; 2]) -> Duration {
+        let pause = first.saturating_mul(1 << self.looks.min(16)).min(longest);
+        self.looks += 1;
+        pause.mul_f64(0.75 + fastrand::f64() / 2.0)
     }
 
     /// With the lead: waits for a hint, for the lease's end, or for the next look.
@@ -206,10 +251,7 @@ impl<'a> Waiting<'a> {
             }
         };
         let is_called = self.leases.keeps_order && !hint.fired;
-        let [first, longest] = if is_called { PAUSES_BEHIND_A_CALL } else { PAUSES };
-        let pause = first.saturating_mul(1 << self.looks.min(16)).min(longest);
-        self.looks += 1;
-        let mut pause = pause.mul_f64(0.75 + fastrand::f64() / 2.0);
+        let mut pause = self.pause(if is_called { PAUSES_BEHIND_A_CALL } else { PAUSES });
         if let RecordState::InProgress { remaining } = occupant.state {
             pause = pause.min(remaining.saturating_add(PAST_THE_END));
         }

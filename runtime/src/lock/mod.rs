@@ -12,7 +12,7 @@ use crate::lease::{
     Call, Caller, Claims, Downstream, Frame, Held, Leases, Lost, Settled, Taken, Turn, Waiting,
     report_unprotected,
 };
-use crate::model::{Error, ErrorKind, Failure, OnStoreError, Operation, RecordState};
+use crate::model::{Error, Failure, OnStoreError, Operation, RecordState};
 
 /// Who a call is that only locks.
 pub(crate) const CALLER: Caller =
@@ -35,16 +35,15 @@ pub(crate) async fn run<T, E, F>(
 where
     F: Future<Output = Result<T, E>>,
 {
-    let held = match acquire(leases, plan).await {
-        Ok(held) => held,
-        Err(error) if plan.runs_without(&error) => {
+    let held = match claim(leases, plan, plan.on_store_error).await? {
+        Free::Held(held) => held,
+        Free::Unprotected(error) => {
             let key = plan.claims.key();
             report_unprotected(key, &error);
             let call = Call::unprotected(&CALLER, key.clone());
             let ended = Frame::scope(call.clone(), body(call)).await;
             return ended.map_err(Failure::Body);
         }
-        Err(error) => return Err(error.into()),
     };
     let ended = match held.run(body).await {
         Ok(ended) => ended,
@@ -56,23 +55,42 @@ where
     ended.map_err(Failure::Body)
 }
 
-/// Takes all keys, waiting for those that others hold.
+/// Takes all keys for whoever wants to hold them, waiting for those that others hold.
 pub(crate) async fn acquire(leases: &Arc<Leases>, plan: &Plan) -> Result<Held, Error> {
+    match claim(leases, plan, OnStoreError::Refuse).await? {
+        Free::Held(held) => Ok(held),
+        Free::Unprotected(error) => Err(error.about(plan.claims.key())),
+    }
+}
+
+/// The way is free for a body.
+enum Free {
+    /// All keys are held.
+    Held(Held),
+    /// The store is down, and the caller wants the body to run all the same.
+    Unprotected(Error),
+}
+
+async fn claim(leases: &Arc<Leases>, plan: &Plan, choice: OnStoreError) -> Result<Free, Error> {
     let mut waiting = Waiting::new(leases, &plan.claims);
-    let mut turn = waiting.begin(plan.wait).await;
+    let patience = waiting.patience(plan.wait);
+    let mut turn = waiting.begin(&patience).await;
     loop {
         let answer = match turn {
-            Turn::Held(held) => return Ok(held),
+            Turn::Held(held) => return Ok(Free::Held(held)),
+            Turn::Unprotected(error) => return Ok(Free::Unprotected(error)),
             Turn::Answered(occupant) => Ok(Taken::Occupied(occupant)),
             Turn::Ask => waiting.ask().await,
             Turn::Asked(_, answer) => answer,
         };
         let busy = match answer {
-            Ok(Taken::Held(held)) => return Ok(waiting.over(held)),
+            Ok(Taken::Held(held)) => return Ok(Free::Held(waiting.over(held))),
             Ok(Taken::Occupied(occupant)) => occupant,
             Err(error) => {
-                waiting.failed();
-                return Err(error.about(plan.claims.key()));
+                // Seldom, and large.
+                let next = Box::pin(waiting.failed(error, choice, &patience)).await;
+                turn = next.map_err(|error| error.about(plan.claims.key()))?;
+                continue;
             }
         };
         match busy.state {
@@ -84,15 +102,9 @@ pub(crate) async fn acquire(leases: &Arc<Leases>, plan: &Plan) -> Result<Held, E
                 return Err(Error::not_a_lock(&busy.key));
             }
         }
-        turn = match waiting.next(&busy, plan.wait).await {
+        turn = match waiting.next(&busy, &patience).await {
             Some(turn) => turn,
-            None => return Err(Error::lock_busy(&busy, waiting.waited())),
+            None => return Err(Error::lock_busy(&busy, patience.waited())),
         };
-    }
-}
-
-impl Plan {
-    fn runs_without(&self, error: &Error) -> bool {
-        self.on_store_error == OnStoreError::Run && error.kind() == ErrorKind::StoreUnavailable
     }
 }

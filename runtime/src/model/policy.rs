@@ -19,6 +19,7 @@ pub enum OnStoreError {
     /// Fail closed with [`ErrorKind::StoreUnavailable`](crate::ErrorKind::StoreUnavailable).
     #[default]
     Refuse,
-    /// Run the body without protection, and report it.
+    /// Run the body without protection, and report it: unless another is known to hold the key. Then
+    /// the call waits for the store as long as it would wait for the other.
     Run,
 }
