@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use oncely::{Coordinator, Error, ErrorKind, Idempotent, OnStoreError};
 use oncely_tests::{Counter, Stage, for_every_store, ms, secs, soon};
+use tokio::time::sleep;
 
 use crate::{abort, counted, on_stage, pay, spawn};
 
@@ -57,6 +58,20 @@ for_every_store! {
         assert_eq!(fixture.store().round_trips(), 2);
         assert_eq!(fixture.store().count(Call::Complete), 1);
         assert_eq!(fixture.store().count(Call::Release), 1);
+    }
+
+    async fn the_wait_for_a_lock_does_not_count_the_wait_for_the_twin(fixture: Fixture) {
+        let (oncely, elsewhere) = (fixture.coordinator(), fixture.elsewhere());
+        let (stage, ran) = (Stage::default(), Counter::default());
+        let held = elsewhere.lock("order").acquire().await.unwrap();
+        let twin = on_stage(pay(&elsewhere, "42"), &stage).await;
+        let call = pay(&oncely, "42").with_lock(oncely.lock("order").wait(ms(500)));
+        let call = spawn(call.run(counted(&ran)));
+        sleep(ms(700)).await;
+        abort(twin).await;
+        sleep(ms(200)).await;
+        held.release().await.unwrap();
+        assert_eq!(soon(call).await.unwrap().unwrap().into_value(), 1);
     }
 
     async fn a_busy_lock_leaves_no_claim(fixture: Fixture) {

@@ -95,6 +95,7 @@ pub(crate) async fn claim<T, E>(
         return plan.replay(outcomes, &recorded.outcome, since).map(Claimed::Replayed);
     }
     let mut waiting = Waiting::new(leases, &plan.claims);
+    // What is waited for first is the twin; a lock has a time of its own, from when it is found busy.
     let twin = waiting.patience(plan.wait);
     let mut lock: Option<Patience> = None;
     let mut turn = waiting.begin(&twin).await;
@@ -132,7 +133,7 @@ pub(crate) async fn claim<T, E>(
         }
         let patience = match plan.is_own(&occupant) {
             true => &twin,
-            false => &*lock.get_or_insert_with(|| waiting.patience(plan.lock_wait)),
+            false => &*lock.get_or_insert_with(|| Patience::new(plan.lock_wait)),
         };
         turn = match waiting.next(&occupant, patience).await {
             Some(turn) => turn,
