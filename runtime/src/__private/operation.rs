@@ -4,7 +4,7 @@ use std::any::type_name;
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use crate::model::Operation;
+use crate::model::{MAX_OPERATION_BYTES, Operation};
 
 /// The operation of a function without a receiver. `H` is an item inside the function: its path
 /// tells the associated functions of two types in one module apart.
@@ -34,7 +34,7 @@ fn remembered(
 ) -> Operation {
     let texts = [module, function, here, this.unwrap_or_default()];
     let places = texts.map(|text| (text.as_ptr() as usize, text.len()));
-    let new = || Operation::named(name(module, function, here, this));
+    let new = || Operation::named(shortened(name(module, function, here, this)));
     // While a thread ends, nothing is remembered any more.
     let known =
         NAMES.try_with(|names| names.borrow_mut().entry(places).or_insert_with(new).clone());
@@ -70,6 +70,17 @@ fn name(module: &str, function: &str, here: &str, this: Option<&str>) -> String 
         (Owner::None, _) => String::new(),
     };
     format!("{module}{owner}::{function}")
+}
+
+/// The name as far as it fits. A hash of the whole name stands for the rest, as generic types may have
+/// names of any length.
+fn shortened(name: String) -> String {
+    if name.len() <= MAX_OPERATION_BYTES {
+        return name;
+    }
+    let hash = blake3::hash(name.as_bytes()).to_hex();
+    let fits = name.floor_char_boundary(MAX_OPERATION_BYTES - "#".len() - hash.len());
+    format!("{}#{hash}", &name[..fits])
 }
 
 /// What the compiler prints between the module and the function.
@@ -137,8 +148,8 @@ fn without_generics(path: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{method, name, operation};
-    use crate::model::Operation;
+    use super::{method, name, operation, shortened};
+    use crate::model::{Key, Operation};
 
     const MODULE: &str = module_path!();
 
@@ -232,6 +243,26 @@ mod tests {
     #[test]
     fn an_impl_outside_of_the_types_module_names_the_whole_type() {
         is(&Till::count(), &format!("elsewhere::<{MODULE}::Till>::count"));
+    }
+
+    #[test]
+    fn types_of_long_names_have_operations_of_their_own() {
+        type Tills = (Till, Till, Till, Till);
+        type Long = (Tills, Tills, Tills, Tills);
+        let [shelf, again] = [0, 1].map(|number: u8| Shelf((None::<Long>, number)).open());
+        let other = Shelf((None::<Long>, 1_u16)).open();
+        assert!(Key::call("shop", &shelf, None, "42").is_ok());
+        assert_eq!((shelf.name().len(), &shelf), (512, &again));
+        assert!(shelf.name().starts_with(&format!("{MODULE}::Shelf<(")));
+        assert_ne!(shelf, other);
+    }
+
+    #[test]
+    fn a_name_is_shortened_to_the_same_text_in_every_release() {
+        let hash = "9ffedce497637c11f6190b40b56a07b28771ec3db68291a2986ef35bae9c2d24";
+        let short = shortened("ä".repeat(300));
+        assert_eq!(short, format!("{}#{hash}", "ä".repeat(223)));
+        assert_eq!(shortened("a".repeat(512)), "a".repeat(512));
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(crate) use error::Failure;
 pub use error::{Error, ErrorKind};
 pub use fingerprint::{Arguments, Fingerprint};
 pub use key::Key;
-pub(crate) use key::{KeyHasher, KeyMap, MAX_KEY_BYTES, MAX_NAMESPACE_BYTES};
+pub(crate) use key::{KeyHasher, KeyMap, MAX_KEY_BYTES, MAX_NAMESPACE_BYTES, MAX_OPERATION_BYTES};
 pub use key_part::{KeyPart, KeyPartWriter, Piece};
 pub(crate) use key_part::{render, with_rendered};
 pub use lease::{Acquired, AttemptId, Lease, LeaseRequest, Token, Update, Updated};
