@@ -1,7 +1,7 @@
 //! Keys, and what keeps them apart.
 
 use oncely::{Coordinator, ErrorKind};
-use oncely_tests::{Counter, Fixture, for_every_store, ms, secs};
+use oncely_tests::{Counter, for_every_store, ms, secs};
 
 use crate::{counted, pay};
 
@@ -198,31 +198,4 @@ async fn coordinators_that_cannot_work_are_refused() {
     }
     let secret = Coordinator::connect("nosuch://user:hunter2@host").await.unwrap_err();
     assert!(!format!("{secret} {secret:?}").contains("hunter2"));
-}
-
-#[test]
-fn calling_outside_of_a_tokio_runtime_is_a_typed_error() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let fixture = runtime.block_on(Fixture::memory());
-    let oncely = fixture.coordinator();
-    drop(runtime);
-    let ran = Counter::default();
-    let call = block_on(pay(&oncely, "42").run(counted(&ran))).unwrap_err();
-    let detached = block_on(pay(&oncely, "42").run_detached(counted(&ran))).unwrap_err();
-    let lock = block_on(oncely.lock("42").run(counted(&ran))).unwrap_err();
-    let guard = block_on(oncely.lock("42").acquire()).unwrap_err();
-    for refused in [call, detached, lock, guard] {
-        assert_eq!(refused.kind(), ErrorKind::InvalidConfiguration);
-    }
-    assert_eq!(ran.count(), 0);
-}
-
-/// Polls a future that has no reason to wait.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let mut future = std::pin::pin!(future);
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    match future.as_mut().poll(&mut context) {
-        std::task::Poll::Ready(output) => output,
-        std::task::Poll::Pending => panic!("it waits"),
-    }
 }

@@ -13,6 +13,7 @@ mod keys;
 mod leases;
 mod lines;
 mod locks;
+mod no_runtime;
 mod outages;
 mod outcomes;
 mod recorded;

@@ -135,7 +135,8 @@ impl Coordinator {
     }
 
     /// Starts nothing new, lets what runs come to its end for at most `deadline`, then stops the
-    /// rest at its next await and gives its keys back as interrupted.
+    /// rest at its next await; its keys are given back as interrupted when it has stopped. Outside of a
+    /// tokio runtime nothing can be waited for: all that runs is stopped at once.
     ///
     /// # Cancel safety
     /// Dropped, nothing new starts all the same, and what runs is not stopped; called again, it goes on.

@@ -79,6 +79,12 @@ impl Leases {
     /// for long, and nothing says when its owner looks.
     pub(crate) async fn close(self: &Arc<Self>, within: Duration) -> (Vec<Key>, Vec<Key>) {
         self.closing.store(true, Ordering::SeqCst);
+        if Runtimes::current().is_err() {
+            // Nothing can be waited for, so nobody is heard of: those who hold give back by themselves.
+            let stopped = keys(&self.renewer.stop_all());
+            let ending = keys(&self.renewer.held(Group::is_ending));
+            return (stopped.clone(), [stopped, ending].concat());
+        }
         let deadline = Instant::now() + within;
         let ends = async {
             self.renewer.idle(|_| true).await;

@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use parking_lot::Mutex;
 use tokio::runtime::{Handle, Id};
 
-use crate::model::{Error, ErrorKind};
-use crate::store::BoxFuture;
+use crate::model::Error;
+use crate::store::{BoxFuture, runtime};
 
 /// All that were seen and have not ended, the one seen last at the end.
 #[derive(Debug, Default)]
@@ -20,12 +20,10 @@ impl Runtimes {
     /// The current runtime: timers, renewal and late releases need one.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfiguration`] outside of a tokio runtime.
+    /// [`ErrorKind::InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) outside of a tokio
+    /// runtime, and in one without timers.
     pub(super) fn current() -> Result<Handle, Error> {
-        Handle::try_current().map_err(|error| {
-            let message = "oncely runs on tokio: call this from within a tokio runtime";
-            Error::new(ErrorKind::InvalidConfiguration, message).with_source(error)
-        })
+        Ok(runtime::current()?)
     }
 
     /// Notes that `runtime` lives. Whether that is news.

@@ -15,6 +15,7 @@ use super::look::{Asking, Hint, Look};
 use super::patience::Patience;
 use super::take::{Leases, Taken};
 use crate::model::{Error, ErrorKind, Occupant, OnStoreError, RecordState};
+use crate::store::runtime;
 
 /// The first and the longest pause between two looks; a store may have no hint to give.
 const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(100)];
@@ -75,8 +76,10 @@ impl<'a> Waiting<'a> {
             // To ask is cheaper than to keep others from asking.
             return Turn::Ask;
         }
-        // A caller that is in its own way must hear that from the store, and at once.
+        // A caller that is in its own way must hear that from the store, and at once. One that is
+        // outside of a runtime is told so when it asks.
         let may_wait = !patience.is_none() && !Frame::may_hold(&first.request.key);
+        let may_wait = may_wait && runtime::current().is_ok();
         match lines.enter(self.claims, first, may_wait) {
             Entrance::Lead(lead) => self.lead = Some(lead),
             Entrance::Behind(place) => {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::lease::{Held, Settled};
 use crate::model::{Error, ErrorKind};
+use crate::store::runtime;
 
 /// A held lock. Dropped, it is given back in the background; [`release`](Self::release) waits for
 /// that.
@@ -57,12 +58,15 @@ impl LockGuard {
     /// # Errors
     /// [`ErrorKind::LeaseLost`] if another had taken the lock;
     /// [`ErrorKind::StoreUnavailable`] if the store did not answer while the lease lasted, so that
-    /// the lock stays occupied until it expires.
+    /// the lock stays occupied until it expires; [`ErrorKind::InvalidConfiguration`] outside of a
+    /// tokio runtime, where the lock is given back as by a drop.
     ///
     /// # Cancel safety
     /// Dropped, the release goes on in the background.
     pub async fn release(self) -> Result<(), Error> {
         let key = self.held.group().key().clone();
+        // Dropped, it goes on in the runtime seen last.
+        runtime::current().map_err(|error| Error::from(error).about(&key))?;
         match self.held.release().await {
             Settled::Applied => Ok(()),
             Settled::Lost => {

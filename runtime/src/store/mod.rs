@@ -12,6 +12,7 @@ pub mod memory;
 mod record;
 #[cfg(feature = "redis")]
 pub mod redis;
+pub(crate) mod runtime;
 pub mod sql;
 #[cfg(any(feature = "redis", feature = "postgres", feature = "mysql"))]
 mod timers;

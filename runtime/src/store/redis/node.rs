@@ -20,7 +20,7 @@ use super::link::Link;
 use super::links::Links;
 use super::places::Answering;
 use super::script::{By, Script};
-use crate::store::{Acquired, LeaseRequest, StoreError, StoreErrorKind};
+use crate::store::{Acquired, LeaseRequest, StoreError, runtime};
 
 /// Where an operation runs, and until when.
 #[derive(Clone, Debug)]
@@ -32,12 +32,7 @@ pub(super) struct Bounds {
 impl Bounds {
     /// Those of an operation that begins now.
     pub(super) fn of_now() -> Result<Self, StoreError> {
-        // Timers and connections panic where there is no runtime.
-        let runtime = Handle::try_current().map_err(|error| {
-            let advice = "use the store from within a tokio runtime";
-            StoreError::new(StoreErrorKind::Unsupported, advice).with_source(error)
-        })?;
-        Ok(Self { runtime, until: Instant::now() + LIMIT })
+        Ok(Self { runtime: runtime::current()?, until: Instant::now() + LIMIT })
     }
 }
 

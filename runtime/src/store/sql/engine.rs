@@ -21,8 +21,8 @@ use super::schedule::Schedule;
 use super::seats::{Seats, on_a_seat};
 use crate::store::timers::Timers;
 use crate::store::{
-    Acquired, Lease, LeaseRequest, Occupant, RecordState, StoreError, StoreErrorKind, Token,
-    Update, Updated,
+    Acquired, Lease, LeaseRequest, Occupant, RecordState, StoreError, Token, Update, Updated,
+    runtime,
 };
 
 /// How long an operation may take in all: less than half of a coordinator's limit, so that an
@@ -64,7 +64,7 @@ impl<D: Dialect> Engine<D> {
 
     /// Makes the tables and checks them; gives the identity of the database.
     pub(super) async fn prepare(&self) -> Result<i64, StoreError> {
-        let runtime = runtime()?;
+        let runtime = runtime::current()?;
         let prepared = async { on_a_seat!(self.seats, seat => self.dialect.prepare(&mut seat)) };
         self.bounded(&runtime, prepared).await
     }
@@ -77,7 +77,7 @@ impl<D: Dialect> Engine<D> {
         if requests.is_empty() {
             return Ok(Acquired::Leases(Vec::new()));
         }
-        let runtime = runtime()?;
+        let runtime = runtime::current()?;
         let weight = Weight::of_requests(requests);
         let lane = &self.claims[weight as usize];
         self.bounded(&runtime, async {
@@ -106,7 +106,7 @@ impl<D: Dialect> Engine<D> {
         self: &Arc<Self>,
         updates: &[(Lease, Update)],
     ) -> Result<Vec<Updated>, StoreError> {
-        let runtime = runtime()?;
+        let runtime = runtime::current()?;
         self.bounded(&runtime, async {
             let mut answers = vec![None; updates.len()];
             for _ in 0..TRIES + updates.len() as u32 {
@@ -318,14 +318,6 @@ impl<D: Dialect> fmt::Debug for Engine<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").field("place", &self.place).finish_non_exhaustive()
     }
-}
-
-/// The current runtime: timers and connections panic where there is none.
-fn runtime() -> Result<Handle, StoreError> {
-    Handle::try_current().map_err(|error| {
-        let advice = "use the store from within a tokio runtime";
-        StoreError::new(StoreErrorKind::Unsupported, advice).with_source(error)
-    })
 }
 
 /// The answer, unless the runtime that was to find it has ended.

@@ -1,0 +1,51 @@
+//! The tokio runtime that an operation runs in, and that it has timers.
+
+use std::cell::Cell;
+use std::panic::catch_unwind;
+use std::time::Duration;
+
+use tokio::runtime::{Handle, Id, TryCurrentError};
+use tokio::time::sleep;
+
+use super::{StoreError, StoreErrorKind};
+use crate::model::{Error, ErrorKind};
+
+/// Why nothing can be waited for here.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoRuntime {
+    #[error("oncely runs on tokio: call this from within a tokio runtime")]
+    Outside(#[from] TryCurrentError),
+    #[error("this tokio runtime has no timers: build it with `enable_time` or `enable_all`")]
+    Timeless,
+}
+
+/// The current runtime; timers panic where there is none, and where it has none.
+pub(crate) fn current() -> Result<Handle, NoRuntime> {
+    thread_local! {
+        /// The runtime last seen by this thread, and whether it has timers.
+        static SEEN: Cell<Option<(Id, bool)>> = const { Cell::new(None) };
+    }
+
+    let runtime = Handle::try_current()?;
+    let seen = SEEN.get().filter(|(id, _)| *id == runtime.id());
+    let has_timers = seen.map_or_else(can_make_a_timer, |(_, has_timers)| has_timers);
+    SEEN.set(Some((runtime.id(), has_timers)));
+    has_timers.then_some(runtime).ok_or(NoRuntime::Timeless)
+}
+
+/// A runtime does not say whether it has timers: to make one is the only way to ask.
+fn can_make_a_timer() -> bool {
+    catch_unwind(|| drop(sleep(Duration::ZERO))).is_ok()
+}
+
+impl From<NoRuntime> for Error {
+    fn from(error: NoRuntime) -> Self {
+        Self::new(ErrorKind::InvalidConfiguration, error.to_string()).with_source(error)
+    }
+}
+
+impl From<NoRuntime> for StoreError {
+    fn from(error: NoRuntime) -> Self {
+        Self::new(StoreErrorKind::Unsupported, error.to_string())
+    }
+}
