@@ -11,6 +11,8 @@ use crate::model::{Duration, Idempotent, Lock, OnStoreError, Slot, Timing};
 /// What holds where nothing is written, in milliseconds and in words.
 const MAX_HOLD: (u64, &str) = (3_600_000, "1h");
 const RETENTION: (u64, &str) = (86_400_000, "24h");
+/// What a lease needs to be renewed in time; so much must be left of whatever limits it, too.
+const SHORTEST: (u64, &str) = (10, "10ms");
 
 /// Reports every contradiction.
 pub(super) fn check(written: &Written, problems: &mut Problems) {
@@ -46,24 +48,31 @@ pub(super) fn coordinator(written: &Written, problems: &mut Problems) -> Option<
 }
 
 fn durations(timing: &Timing, problems: &mut Problems) {
-    not_zero(&timing.lease, "a lease that ends at once protects nothing", problems);
-    not_zero(&timing.max_hold, "a key that may not be held protects nothing", problems);
+    long_enough(&timing.lease, "a lease that ends at once protects nothing", problems);
+    long_enough(&timing.max_hold, "a key that may not be held protects nothing", problems);
     at_most("max_hold", &timing.lease, &timing.max_hold, MAX_HOLD, problems);
 }
 
 fn retention(idempotent: &Idempotent, problems: &mut Problems) {
     let why = "an outcome that is forgotten at once is never replayed";
-    not_zero(&idempotent.retention, why, problems);
+    long_enough(&idempotent.retention, why, problems);
     at_most("retention", &idempotent.timing.lease, &idempotent.retention, RETENTION, problems);
 }
 
-fn not_zero(slot: &Slot<Duration>, why: &str, problems: &mut Problems) {
-    if let Some((name, duration)) = slot.given()
-        && duration.milliseconds == 0
-    {
-        let what = format!("`{name}` cannot be zero: {why}");
-        problems.report(&duration.literal, what, "give it a length, or leave it out");
-    }
+/// Reports a time in which no lease can be kept; `why` none makes no sense at all.
+fn long_enough(slot: &Slot<Duration>, why: &str, problems: &mut Problems) {
+    let Some((name, duration)) = slot.given() else { return };
+    let (shortest, text) = SHORTEST;
+    let written = duration.literal.value();
+    let what = match duration.milliseconds {
+        0 => format!("`{name}` cannot be zero: {why}"),
+        short if short < shortest => {
+            format!("`{name}` is too short: {written} leaves no time to keep a lease")
+        }
+        _ => return,
+    };
+    let help = format!("write `{name} = \"{text}\"` or more, or leave it out");
+    problems.report(&duration.literal, what, help);
 }
 
 /// Reports a lease that outlives `limit`. Where no lease is written, the default gives way.
@@ -80,7 +89,7 @@ fn at_most(
         None if limit.is_written() => return,
         None => (default.0, format!("{} by default", default.1)),
     };
-    if lease.milliseconds <= short || short == 0 {
+    if lease.milliseconds <= short || short < SHORTEST.0 {
         return;
     }
     let lease_text = lease.literal.value();

@@ -105,7 +105,7 @@ fn durations_say_what_they_lack() {
     assert_problem(
         r#"idempotent(lease = "0s")"#,
         "`lease` cannot be zero: a lease that ends at once protects nothing",
-        "give it a length, or leave it out",
+        "write `lease = \"10ms\"` or more, or leave it out",
     );
     assert_problem(
         r#"idempotent(lease = "2m", max_hold = "1m")"#,

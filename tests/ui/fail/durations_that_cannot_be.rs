@@ -30,6 +30,21 @@ async fn zero_retention(id: u64) -> Result<u64, oncely::Error> {
     Ok(id)
 }
 
+#[idempotent(lease = "5ms")]
+async fn lease_too_short_to_keep(id: u64) -> Result<u64, oncely::Error> {
+    Ok(id)
+}
+
+#[idempotent(retention = "9ms")]
+async fn retention_too_short_to_keep_a_lease(id: u64) -> Result<u64, oncely::Error> {
+    Ok(id)
+}
+
+#[with_lock(key = "order:<id>", max_hold = "1ms")]
+async fn max_hold_too_short_to_keep_a_lease(id: u64) -> Result<u64, oncely::Error> {
+    Ok(id)
+}
+
 #[with_lock(key = "order:<id>", lease = "2m", max_hold = "1m")]
 async fn lease_beyond_max_hold(id: u64) -> Result<u64, oncely::Error> {
     Ok(id)
