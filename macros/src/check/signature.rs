@@ -7,8 +7,8 @@ use syn::{Expr, GenericArgument, Pat, PathArguments, Type};
 use super::Fingerprinted;
 use super::generics::{is_opaque, is_plain, mentions_parameter};
 use crate::diagnostics::{Problems, instead};
-use crate::model::{Argument, Body, Function, Idempotent};
-use crate::parse::item::bare;
+use crate::model::{Body, Function, Idempotent};
+use crate::parse::item::{bare, bindings};
 
 /// The type the body gives, if there is an asynchronous body that gives one.
 pub(super) fn returns(function: &Function, problems: &mut Problems) -> Option<Type> {
@@ -83,17 +83,23 @@ pub(super) fn arguments(function: &Function, idempotent: &Idempotent, problems: 
     let tx = &idempotent.timing.tx;
     // Which argument is the transaction is not said, and reported elsewhere.
     let is_unclear = tx.is_written() && !matches!(tx.value, Some(Expr::Path(_)));
-    for argument in &function.arguments {
-        let left_out = argument.bindings.iter().all(|name| is_left_out(name, idempotent));
-        if is_mutable(argument) && !left_out && !is_unclear {
-            let name = argument.pattern.to_token_stream();
-            let what = format!("`{name}` is `&mut`: a replay could not repeat what is done to it");
-            let help = match argument.bindings.first() {
-                Some(name) => format!("take it by value, or leave it out with `skip({name})`"),
-                None => "take it by value".to_owned(),
-            };
-            problems.report(&argument.ty, what, help);
+    let parts = function.arguments.iter().flat_map(|it| parts(&it.pattern, &it.ty));
+    for (pattern, ty) in parts.filter(|(_, ty)| !is_unclear && holds_mutable(ty)) {
+        let mut names = Vec::new();
+        bindings(pattern, &mut names);
+        names.retain(|name| !is_left_out(name, idempotent));
+        if names.is_empty() {
+            continue;
         }
+        let name = pattern.to_token_stream();
+        let verb = match bare(ty) {
+            Type::Reference(reference) if reference.mutability.is_some() => "is",
+            _ => "holds a",
+        };
+        let what = format!("`{name}` {verb} `&mut`: a replay could not repeat what is done to it");
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let help = format!("take it by value, or leave it out with `skip({})`", names.join(", "));
+        problems.report(ty, what, help);
     }
     if idempotent.detached.is_written() {
         detached(function, problems);
@@ -126,8 +132,35 @@ fn is_left_out(name: &Ident, idempotent: &Idempotent) -> bool {
         || idempotent.begin.value.as_ref().is_some_and(|(_, pool)| is_it(pool))
 }
 
-fn is_mutable(argument: &Argument) -> bool {
-    matches!(bare(&argument.ty), Type::Reference(reference) if reference.mutability.is_some())
+/// An argument, or what it is made of if it is a tuple that is taken apart.
+fn parts<'a>(pattern: &'a Pat, ty: &'a Type) -> Vec<(&'a Pat, &'a Type)> {
+    match (pattern, bare(ty)) {
+        (Pat::Tuple(patterns), Type::Tuple(types)) if patterns.elems.len() == types.elems.len() => {
+            let pairs = patterns.elems.iter().zip(&types.elems);
+            pairs.flat_map(|(pattern, ty)| parts(pattern, ty)).collect()
+        }
+        _ => vec![(pattern, ty)],
+    }
+}
+
+/// Whether a type is or holds a `&mut`. What a function takes is not held by it.
+fn holds_mutable(ty: &Type) -> bool {
+    match bare(ty) {
+        Type::Reference(reference) => {
+            reference.mutability.is_some() || holds_mutable(&reference.elem)
+        }
+        Type::Tuple(tuple) => tuple.elems.iter().any(holds_mutable),
+        Type::Array(array) => holds_mutable(&array.elem),
+        Type::Slice(slice) => holds_mutable(&slice.elem),
+        Type::Path(path) => path.path.segments.iter().any(|segment| match &segment.arguments {
+            PathArguments::AngleBracketed(arguments) => arguments
+                .args
+                .iter()
+                .any(|argument| matches!(argument, GenericArgument::Type(ty) if holds_mutable(ty))),
+            _ => false,
+        }),
+        _ => false,
+    }
 }
 
 fn skipped(function: &Function, idempotent: &Idempotent, problems: &mut Problems) {

@@ -282,7 +282,7 @@ fn original(renamed: &Ident, prelude: &[(Pat, TokenStream)]) -> Option<Pat> {
 }
 
 /// The names a pattern binds, in the order they stand.
-fn bindings(pattern: &Pat, names: &mut Vec<Ident>) {
+pub(crate) fn bindings(pattern: &Pat, names: &mut Vec<Ident>) {
     match pattern {
         Pat::Ident(pattern) => {
             names.push(pattern.ident.clone());
