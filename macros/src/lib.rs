@@ -102,7 +102,8 @@ use crate::attribute::{Kind, attribute};
 /// it (at most once), with `resolve_with` or `resolve_as_not_run` of the same call without macros.
 ///
 /// `on_store_error = "refuse"` (the default) or `"run"`: when the store cannot be reached before
-/// the body starts, fail, or run without protection.
+/// the body starts, fail, or run without protection. A call that knows of a running twin, or of a
+/// holder of its lock, waits for the store as long as it would wait for them, and then fails.
 ///
 /// `detached`: the body finishes and is recorded even if the caller is dropped. All arguments own
 /// their data.
