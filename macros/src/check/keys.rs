@@ -49,15 +49,20 @@ pub(super) fn resolved(
 
 /// Reports an argument in braces, as `format!` has them: here they are text.
 fn braces(function: &Function, template: &Template, text: &str, problems: &mut Problems) {
-    let words = text.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
-    for (word, _) in words {
-        let root = word.split('.').next().unwrap_or_default();
-        if names(function).iter().any(|name| name == root) {
-            let what = format!("`{{{word}}}` is text, and names no argument");
-            let help = format!("placeholders stand in angle brackets: write `<{word}>`");
-            problems.report(&template.literal, what, help);
-        }
+    for word in in_braces(function, text) {
+        let what = format!("`{{{word}}}` is text, and names no argument");
+        let help = format!("placeholders stand in angle brackets: write `<{word}>`");
+        problems.report(&template.literal, what, help);
     }
+}
+
+fn in_braces<'text>(function: &Function, text: &'text str) -> impl Iterator<Item = &'text str> {
+    let names = names(function);
+    let words = text.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
+    words.map(|(word, _)| word).filter(move |word| {
+        let root = word.split('.').next().unwrap_or_default();
+        names.iter().any(|name| name == root)
+    })
 }
 
 /// Reports a key that is the same for every call, and a key made of an argument that is skipped.
@@ -70,7 +75,8 @@ pub(super) fn varies(
     let name = &function.signature.ident;
     let scoped = idempotent.scope.is_written();
     if let Some((_, key)) = idempotent.key.given() {
-        if !scoped && placeholders(key).next().is_none() {
+        let is_fixed = placeholders(key).next().is_none();
+        if is_fixed && !scoped && in_braces(function, &key.literal.value()).next().is_none() {
             let what = format!("this key never varies, so `{name}` would run once and for all");
             problems.report(&key.literal, what, placeholder_help(function));
         }

@@ -1,10 +1,11 @@
 //! Which transaction a call joins, or begins.
 
-use proc_macro2::Ident;
+use proc_macro2::{Ident, TokenTree};
+use quote::ToTokens;
 use syn::{Expr, Type};
 
 use super::Written;
-
+use super::keys::names;
 use crate::diagnostics::{Problems, instead};
 use crate::model::{Function, Slot, Timing};
 use crate::parse::item::bare;
@@ -70,7 +71,14 @@ fn argument(function: &Function, tx: &Slot<Expr>, problems: &mut Problems) -> Op
     };
     let Some(named) = named else {
         let what = "`tx` takes the name of an argument";
-        problems.report(expr, what, "pass the transaction as an argument, and write its name");
+        let help = match expr.to_token_stream().into_iter().last() {
+            // `&mut tx`
+            Some(TokenTree::Ident(name)) if names(function).contains(&name.to_string()) => {
+                format!("write `tx = {name}`")
+            }
+            _ => "pass the transaction as an argument, and write its name".to_owned(),
+        };
+        problems.report(expr, what, help);
         return None;
     };
     for argument in &function.arguments {
@@ -92,8 +100,7 @@ fn argument(function: &Function, tx: &Slot<Expr>, problems: &mut Problems) -> Op
             }
         }
     }
-    let known: Vec<String> =
-        function.arguments.iter().flat_map(|it| &it.bindings).map(ToString::to_string).collect();
+    let known = names(function);
     let function = &function.signature.ident;
     let help = match known.is_empty() {
         true => "it has none; take the transaction as one".to_owned(),

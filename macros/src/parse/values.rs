@@ -240,6 +240,8 @@ pub(super) fn read_names(
         _ => None,
     });
     if let Some(quoted) = quoted {
+        let text = quoted.to_string();
+        let help = format!("write `{name}({})`", text.trim_matches('"'));
         problems.report(quoted, format_args!("`{name}` takes names, without quotes"), help);
         return None;
     }

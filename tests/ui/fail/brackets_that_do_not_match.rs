@@ -1,4 +1,4 @@
-use oncely::with_lock;
+use oncely::{idempotent, with_lock};
 
 #[with_lock(key = "")]
 async fn empty_template(id: u64) -> Result<u64, oncely::Error> {
@@ -28,6 +28,20 @@ async fn padded(id: u64) -> Result<u64, oncely::Error> {
 #[with_lock(key = "order:<id.to_string()>")]
 async fn expression(id: u64) -> Result<u64, oncely::Error> {
     Ok(id)
+}
+
+#[idempotent(key = "order:{id}")]
+async fn braces(id: u64) -> Result<u64, oncely::Error> {
+    Ok(id)
+}
+
+struct User {
+    id: u64,
+}
+
+#[idempotent(scope = "user.id")]
+async fn scope_without_brackets(user: User) -> Result<u64, oncely::Error> {
+    Ok(user.id)
 }
 
 fn main() {}

@@ -15,4 +15,14 @@ async fn twice(id: u64, clock: u64) -> Result<u64, oncely::Error> {
     Ok(id + clock)
 }
 
+#[idempotent(skip("clock"))]
+async fn in_quotes(id: u64, clock: u64) -> Result<u64, oncely::Error> {
+    Ok(id + clock)
+}
+
+#[idempotent(skip = "clock")]
+async fn as_a_value(id: u64, clock: u64) -> Result<u64, oncely::Error> {
+    Ok(id + clock)
+}
+
 fn main() {}

@@ -16,6 +16,18 @@ async fn no_pool(pool: u64, id: u64) -> Result<u64, oncely::Error> {
     Ok(pool + id)
 }
 
+#[idempotent(tx)]
+async fn no_name(tx: &mut Tx<'_>, id: u64) -> Result<u64, oncely::Error> {
+    let _ = tx;
+    Ok(id)
+}
+
+#[idempotent(tx = &mut tx)]
+async fn borrowed(tx: &mut Tx<'_>, id: u64) -> Result<u64, oncely::Error> {
+    let _ = tx;
+    Ok(id)
+}
+
 #[idempotent(tx = xt)]
 async fn no_argument(tx: &mut Tx<'_>, id: u64) -> Result<u64, oncely::Error> {
     let _ = tx;
