@@ -197,6 +197,29 @@ on_every_store! {
         drop(ending);
         assert_eq!(events.count("key not given back"), 1);
     }
+
+    fn a_shutdown_gives_a_key_back_when_its_body_has_stopped_and_not_before(fixture: &Fixture) {
+        let oncely = fixture.coordinator();
+        let call = pay(&oncely, "42");
+        let (begins, begun) = mpsc::channel();
+        // It comes to its end without an await at which it could stop.
+        let busy = thread::spawn(move || {
+            runtime().block_on(call.run(|_| async move {
+                begins.send(()).unwrap();
+                thread::sleep(ms(400));
+                Ok::<_, Error>(7_usize)
+            }))
+        });
+        begun.recv().unwrap();
+        let next = pay(&fixture.elsewhere(), "42").wait(secs(20));
+        runtime().block_on(async {
+            let (shutdown, next) =
+                tokio::join!(oncely.shutdown(ms(20)), next.run(counted(&Counter::default())));
+            assert!(next.unwrap().is_replayed(), "what it did stands");
+            assert_eq!((&shutdown.stopped[..], &shutdown.unreleased[..]), (&["42".to_owned()][..], &[][..]));
+        });
+        assert_eq!(busy.join().unwrap().unwrap().into_value(), 7);
+    }
 }
 
 /// The attempt of the next call, which is made long before the lease of one before it would end.

@@ -16,7 +16,7 @@ use crate::idempotency::{Given, Outcomes, Plan};
 use crate::lease::{Frame, Leases, within};
 use crate::model::{Error, ErrorKind, Failure, RecordState, Token};
 use crate::store::sql::{Begins, Carried, Claim, Purpose, SqlTransaction as _, Uncommitted};
-use crate::store::{LeaseRequest, StoreError};
+use crate::store::{LeaseRequest, StoreError, runtime};
 
 /// How often a transaction is begun again that met another one before the body ran.
 const TRIES: u32 = 4;
@@ -59,7 +59,7 @@ pub(crate) async fn begin<P: Begins, T, E>(
     outcomes: &Outcomes<T, E>,
     pool: &P,
 ) -> Result<Joined<Begun<P>, Given<T>>, Failure<E>> {
-    let (runtime, limit) = (runtime()?, leases.store_timeout());
+    let (runtime, limit) = (runtime::current().map_err(Error::from)?, leases.store_timeout());
     let request = &plan.claims.first().request;
     if Frame::may_hold(plan.key()) {
         return Err(Error::would_deadlock(plan.key()).into());
@@ -231,15 +231,6 @@ async fn committed<P: Begins>(
         // Somebody else has run it since.
         Claim::Occupied(_) => Some(false),
         Claim::Hidden => None,
-    })
-}
-
-/// Where work goes on that nobody waits for any more: a connection that is dropped half-way through the
-/// beginning of a transaction would go back to its pool with one.
-fn runtime() -> Result<Handle, Error> {
-    Handle::try_current().map_err(|error| {
-        let message = "oncely runs on tokio: call this from within a tokio runtime";
-        Error::new(ErrorKind::InvalidConfiguration, message).with_source(error)
     })
 }
 
