@@ -15,8 +15,9 @@ use super::{Claimed, Deadline, Joined, Rest, Waits, join};
 use crate::idempotency::{Given, Outcomes, Plan};
 use crate::lease::{Frame, Leases, within};
 use crate::model::{Error, ErrorKind, Failure, RecordState, Token};
+use crate::store::runtime::{self, NoRuntime};
 use crate::store::sql::{Begins, Carried, Claim, Purpose, SqlTransaction as _, Uncommitted};
-use crate::store::{LeaseRequest, StoreError, runtime};
+use crate::store::{LeaseRequest, StoreError};
 
 /// How often a transaction is begun again that met another one before the body ran.
 const TRIES: u32 = 4;
@@ -59,7 +60,8 @@ pub(crate) async fn begin<P: Begins, T, E>(
     outcomes: &Outcomes<T, E>,
     pool: &P,
 ) -> Result<Joined<Begun<P>, Given<T>>, Failure<E>> {
-    let (runtime, limit) = (runtime::current().map_err(Error::from)?, leases.store_timeout());
+    let (runtime, limit) =
+        (runtime::current().map_err(NoRuntime::into_error)?, leases.store_timeout());
     let request = &plan.claims.first().request;
     if Frame::may_hold(plan.key()) {
         return Err(Error::would_deadlock(plan.key()).into());

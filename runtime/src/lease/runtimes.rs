@@ -10,7 +10,8 @@ use parking_lot::Mutex;
 use tokio::runtime::{Handle, Id};
 
 use crate::model::Error;
-use crate::store::{BoxFuture, runtime};
+use crate::store::BoxFuture;
+use crate::store::runtime::{self, NoRuntime};
 
 /// All that were seen and have not ended, the one seen last at the end.
 #[derive(Debug, Default)]
@@ -23,7 +24,7 @@ impl Runtimes {
     /// [`ErrorKind::InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) outside of a tokio
     /// runtime, and in one without timers.
     pub(super) fn current() -> Result<Handle, Error> {
-        Ok(runtime::current()?)
+        runtime::current().map_err(NoRuntime::into_error)
     }
 
     /// Notes that `runtime` lives. Whether that is news.

@@ -66,7 +66,7 @@ impl LockGuard {
     pub async fn release(self) -> Result<(), Error> {
         let key = self.held.group().key().clone();
         // Dropped, it goes on in the runtime seen last.
-        runtime::current().map_err(|error| Error::from(error).about(&key))?;
+        runtime::current().map_err(|error| error.into_error().about(&key))?;
         match self.held.release().await {
             Settled::Applied => Ok(()),
             Settled::Lost => {

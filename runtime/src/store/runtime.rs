@@ -38,9 +38,10 @@ fn can_make_a_timer() -> bool {
     catch_unwind(|| drop(sleep(Duration::ZERO))).is_ok()
 }
 
-impl From<NoRuntime> for Error {
-    fn from(error: NoRuntime) -> Self {
-        Self::new(ErrorKind::InvalidConfiguration, error.to_string()).with_source(error)
+impl NoRuntime {
+    /// No `From`, which the compiler would suggest to users.
+    pub(crate) fn into_error(self) -> Error {
+        Error::new(ErrorKind::InvalidConfiguration, self.to_string()).with_source(self)
     }
 }
 
