@@ -183,8 +183,7 @@ impl<R> Idempotent<R> {
     }
 
     /// How long a silent holder keeps the key: 30 seconds unless set or unless `max_hold` is
-    /// shorter, 10 ms at least. Renewed
-    /// while the body runs.
+    /// shorter, 10 ms at least. Renewed while the body runs.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.settings.lease_length = Some(lease.min(FOREVER));
         self

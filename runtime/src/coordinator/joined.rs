@@ -79,9 +79,9 @@ impl<R> Idempotent<R> {
     /// Begins a transaction on `pool`, runs `body` once in it and commits it with the outcome; or
     /// replays what the body gave. Exactly once for what is written in that transaction.
     ///
-    /// Whoever waits for a duplicate or a lock has no connection meanwhile. An error that is not remembered rolls
-    /// the transaction back; one that is undoes the body's writes and is committed alone. A commit
-    /// that nobody answered is looked up by its token.
+    /// Whoever waits for a duplicate or a lock has no connection meanwhile. An error that is not
+    /// remembered rolls the transaction back; one that is undoes the body's writes and is committed
+    /// alone. A commit that nobody answered is looked up by its token.
     ///
     /// # Errors
     /// Those of [`run_in`](Self::run_in). [`StoreUnavailable`](crate::ErrorKind::StoreUnavailable)

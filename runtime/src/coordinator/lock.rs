@@ -43,8 +43,7 @@ impl Lock {
     }
 
     /// How long a silent holder keeps the lock: 30 seconds unless set or unless `max_hold` is
-    /// shorter, 10 ms at least. Renewed
-    /// while the body runs.
+    /// shorter, 10 ms at least. Renewed while the body runs.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.settings.lease_length = Some(lease.min(FOREVER));
         self

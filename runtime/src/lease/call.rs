@@ -152,8 +152,8 @@ impl Call {
         }
     }
 
-    /// Whether a lease or a transaction protects the body; `false` only after `on_store_error = "run"` met a store
-    /// that is down.
+    /// Whether a lease or a transaction protects the body; `false` only after `on_store_error = "run"`
+    /// met a store that is down.
     pub fn is_protected(&self) -> bool {
         self.title().token > 0
     }

@@ -72,7 +72,7 @@ impl Errand for Ending {
                 Err(error)
                     if error.kind() != StoreErrorKind::Unavailable
                         || group.is_lost()
-                        || is_over(&mut give_up, group.lease()) =>
+                        || is_over(&mut give_up, group.shortest()) =>
                 {
                     break Settled::Unknown(error);
                 }

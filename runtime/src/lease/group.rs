@@ -28,7 +28,7 @@ pub(crate) struct Group {
     /// How many in this process had the leases before, without giving them back in between.
     turn: u64,
     /// The shortest of all lengths: the leases are renewed together.
-    lease: Duration,
+    shortest: Duration,
     taken: Instant,
     /// Nanoseconds after `taken` until which every lease is certainly held; 0 once one is lost.
     trusted: AtomicU64,
@@ -102,7 +102,7 @@ impl Group {
         Self {
             title: Title::new(caller, lease, token),
             length,
-            lease: shortest,
+            shortest,
             others,
             max_hold,
             turn,
@@ -143,8 +143,8 @@ impl Group {
         &self.first().key
     }
 
-    pub(super) fn lease(&self) -> Duration {
-        self.lease
+    pub(super) fn shortest(&self) -> Duration {
+        self.shortest
     }
 
     /// When the leases were asked for, or handed over.
@@ -219,7 +219,7 @@ impl Group {
     }
 
     pub(super) fn first_renewal(&self) -> Option<Instant> {
-        (self.lease < self.max_hold).then(|| self.taken + self.lease / 3)
+        (self.shortest < self.max_hold).then(|| self.taken + self.shortest / 3)
     }
 
     /// For how long it may still be held.
@@ -230,12 +230,12 @@ impl Group {
     /// The next moment to renew after a grant at `sent`; `None` if the lease already lasts as long
     /// as the key may be held.
     pub(super) fn renewal_after(&self, sent: Instant) -> Option<Instant> {
-        (self.lease < self.left(sent)).then(|| sent + self.lease / 3)
+        (self.shortest < self.left(sent)).then(|| sent + self.shortest / 3)
     }
 
     /// When to try again after a renewal that failed: one failed renewal is not a loss.
     pub(super) fn retry_after(&self, now: Instant) -> Instant {
-        now + (self.lease / 10).clamp(Duration::from_millis(5), Duration::from_secs(1))
+        now + (self.shortest / 10).clamp(Duration::from_millis(5), Duration::from_secs(1))
     }
 
     pub(super) fn renewals(&self, now: Instant) -> impl Iterator<Item = (Lease, Update)> {
@@ -249,7 +249,7 @@ impl Group {
     /// Trusts the leases anew after a renewal sent at `sent`, unless they were lost meanwhile.
     pub(super) fn extend(&self, sent: Instant) {
         let since = sent.saturating_duration_since(self.taken);
-        let renewed = trusted_for((since + self.lease).min(self.max_hold), self.lease);
+        let renewed = trusted_for((since + self.shortest).min(self.max_hold), self.shortest);
         let _ = self.trusted.fetch_update(Ordering::AcqRel, Ordering::Acquire, |trusted| {
             (trusted != 0).then_some(trusted.max(renewed))
         });

@@ -31,7 +31,7 @@ impl Offer {
     /// Takes it; `None` if it came too late to be of use.
     pub(super) fn take(mut self) -> Option<Held> {
         let held = self.0.take()?.into_held();
-        (held.group().remaining() >= held.group().lease() / 4).then_some(held)
+        (held.group().remaining() >= held.group().shortest() / 4).then_some(held)
     }
 }
 

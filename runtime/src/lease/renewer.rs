@@ -193,7 +193,7 @@ impl Schedule {
 
 impl Entry {
     fn new(group: Arc<Group>) -> Self {
-        let (lease, renew_at) = (group.lease(), group.first_renewal());
+        let (lease, renew_at) = (group.shortest(), group.first_renewal());
         // A first renewal is always due before the deadline.
         let due = renew_at.unwrap_or_else(|| group.trusted_until());
         Self { group, lease, renew_at, due }

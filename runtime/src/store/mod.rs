@@ -131,8 +131,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     }
 
     /// Whether [`wait`](Self::wait) serves plain requests in their order, whatever their process, and
-    /// resolves if the key is free by then; `false` unless the store says so. Where it is not, a process that has had a key to itself for a
-    /// while leaves it alone for a moment.
+    /// resolves if the key is free by then; `false` unless the store says so. Where it is not, a process
+    /// that has had a key to itself for a while leaves it alone for a moment.
     fn keeps_order(&self) -> bool {
         false
     }
