@@ -76,11 +76,14 @@ impl Leases {
         claims: &Claims,
         sent: Instant,
     ) -> Result<Taken, Error> {
-        let runtime = self.runtime()?;
+        let runtime = Runtimes::current()?;
         if let (Some(store), Some(claim)) = (self.store.at_once(), claims.only()) {
             self.check_open()?;
             let taken = match store.acquire_one(&claim.request) {
-                Ok(lease) => self.granted(lease, Vec::new(), claims, sent),
+                Ok(lease) => {
+                    self.watch_from(&runtime);
+                    self.granted(lease, Vec::new(), claims, sent)
+                }
                 Err(occupant) => occupied(claims, occupant)?,
             };
             // Nothing is on its way, so a shutdown need not know of it: what was taken after it had
@@ -88,6 +91,7 @@ impl Leases {
             self.check_open()?;
             return Ok(taken);
         }
+        self.watch_from(&runtime);
         // A shutdown waits for whoever has come this far.
         let _asking = self.background.token();
         self.check_open()?;
@@ -153,10 +157,15 @@ impl Leases {
     /// [`ErrorKind::InvalidConfiguration`] outside of a tokio runtime.
     pub(super) fn runtime(self: &Arc<Self>) -> Result<Handle, Error> {
         let runtime = Runtimes::current()?;
-        if self.background.runtimes().see(&runtime) {
+        self.watch_from(&runtime);
+        Ok(runtime)
+    }
+
+    /// Leases are renewed from `runtime` as well.
+    fn watch_from(self: &Arc<Self>, runtime: &Handle) {
+        if self.background.runtimes().see(runtime) {
             runtime.spawn(Watch::new(self, runtime.clone()).run());
         }
-        Ok(runtime)
     }
 
     /// Where the records are.

@@ -27,13 +27,20 @@ pub(crate) fn current() -> Result<Handle, NoRuntime> {
     }
 
     let runtime = Handle::try_current()?;
-    let seen = SEEN.get().filter(|(id, _)| *id == runtime.id());
-    let has_timers = seen.map_or_else(can_make_a_timer, |(_, has_timers)| has_timers);
-    SEEN.set(Some((runtime.id(), has_timers)));
-    has_timers.then_some(runtime).ok_or(NoRuntime::Timeless)
+    let id = runtime.id();
+    let has_timers = match SEEN.get() {
+        Some((seen, has_timers)) if seen == id => has_timers,
+        _ => {
+            let has_timers = can_make_a_timer();
+            SEEN.set(Some((id, has_timers)));
+            has_timers
+        }
+    };
+    if has_timers { Ok(runtime) } else { Err(NoRuntime::Timeless) }
 }
 
 /// A runtime does not say whether it has timers: to make one is the only way to ask.
+#[cold]
 fn can_make_a_timer() -> bool {
     catch_unwind(|| drop(sleep(Duration::ZERO))).is_ok()
 }

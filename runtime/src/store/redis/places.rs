@@ -28,8 +28,9 @@ use crate::store::{AttemptId, BoxFuture, LeaseRequest};
 /// What stands before the connection's name in the name of its channel; `queue.lua` has it too.
 const CHANNEL: &str = "oncely:granted:";
 
-/// When the second in a queue looks whether the first has come; `queue.lua` keeps the key for 250 ms.
-const RESERVED: Duration = Duration::from_millis(251);
+/// When the second in a queue looks whether the first has come, for whom the scripts keep the key until
+/// just before.
+pub(super) const RESERVED: Duration = Duration::from_millis(251);
 
 /// States in which a key is given up: it was handed over, and nobody has taken it; or it was taken too,
 /// by a request whose answer nobody has heard.

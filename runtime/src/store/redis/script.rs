@@ -116,3 +116,15 @@ const LONGEST: i64 = 5_000_000_000_000;
 pub(super) fn millis(duration: Duration) -> i64 {
     record::millis(duration).min(LONGEST)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::places::RESERVED;
+
+    #[test]
+    fn all_keep_a_key_that_was_handed_over_for_the_same_time() {
+        let millis = RESERVED.as_millis() - 1;
+        assert!(include_str!("queue.lua").contains(&format!("local RESERVED = {millis}\n")));
+        assert!(include_str!("update_one.lua").contains(&format!("now + {millis}, now)")));
+    }
+}
