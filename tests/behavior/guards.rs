@@ -153,10 +153,10 @@ fn a_guard_dropped_outside_of_a_runtime_does_not_panic() {
     drop(guard);
     let busy = second.block_on(oncely.lock("order").wait(ms(0)).acquire()).unwrap_err();
     assert_eq!(busy.kind(), ErrorKind::LockBusy);
-    let other = second.block_on(oncely.lock("other").lease(ms(100)).acquire()).unwrap();
+    let other = second.block_on(oncely.lock("other").lease(ms(400)).acquire()).unwrap();
     second.block_on(async {
         // Renewed on the runtime that is left.
-        assert!(timeout(ms(500), other.lost()).await.is_err());
+        assert!(timeout(ms(1_000), other.lost()).await.is_err());
         other.release().await.unwrap();
     });
 }

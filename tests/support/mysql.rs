@@ -35,6 +35,8 @@ impl MySqlServer {
             .args(["--no-defaults", "--auth-root-authentication-method=normal"])
             .args(["--skip-test-db", "--innodb-log-file-size=16M"])
             .arg(format!("--datadir={path}/data"))
+            // A server that starts deletes the temporary tables of others that share its folder for them.
+            .env("TMPDIR", folder.path())
             .output()
             .expect("mariadb-install-db");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
@@ -43,6 +45,7 @@ impl MySqlServer {
             format!("--datadir={path}/data"),
             format!("--socket={path}/mysql.sock"),
             format!("--pid-file={path}/pid"),
+            format!("--tmpdir={path}"),
             "--skip-networking".to_owned(),
             "--max-connections=400".to_owned(),
             "--innodb-log-file-size=16M".to_owned(),

@@ -15,7 +15,7 @@ async fn leased(
 ) -> tokio::task::JoinHandle<Result<u64, Error>> {
     let (oncely, (begins, begun)) = (oncely.clone(), oneshot::channel());
     let twin = tokio::spawn(async move {
-        let call = oncely.idempotent("pay", "1").lease(ms(600));
+        let call = oncely.idempotent("pay", "1").lease(ms(1_000));
         let ran = call.run(|_| async move {
             let _ = begins.send(());
             sleep(ms(milliseconds)).await;
@@ -29,7 +29,7 @@ async fn leased(
 
 on_every_database! {
     async fn a_begun_call_waits_for_a_twin_with_a_lease_and_replays(place: 4) {
-        let twin = leased(&place.oncely, 1500).await;
+        let twin = leased(&place.oncely, 2_500).await;
         let call = place.oncely.idempotent("pay", "1").wait(secs(20));
         let given = soon(call.run_on(&place.pool, |_, _| Box::pin(async { Ok::<_, Error>(8) })));
         let given = given.await.unwrap();
@@ -39,7 +39,7 @@ on_every_database! {
     }
 
     async fn a_begun_call_waits_for_the_holder_of_a_lock(place: 4) {
-        let guard = place.oncely.lock("stock").lease(ms(600)).acquire().await.unwrap();
+        let guard = place.oncely.lock("stock").lease(ms(1_000)).acquire().await.unwrap();
         let waiting = {
             let place = Arc::clone(&place);
             tokio::spawn(async move {
@@ -48,7 +48,7 @@ on_every_database! {
                 call.run_on(&place.pool, |_, _| Box::pin(async { Ok::<_, Error>(8) })).await
             })
         };
-        sleep(ms(1500)).await;
+        sleep(ms(2_500)).await;
         assert!(guard.remaining() > ms(0));
         let began = Instant::now();
         guard.release().await.unwrap();
@@ -57,7 +57,7 @@ on_every_database! {
     }
 
     async fn a_lock_in_a_transaction_keeps_nobody_from_giving_it_back(place: 4) {
-        let guard = place.oncely.lock("stock").lease(ms(600)).acquire().await.unwrap();
+        let guard = place.oncely.lock("stock").lease(ms(1_000)).acquire().await.unwrap();
         let waiting = {
             let place = Arc::clone(&place);
             tokio::spawn(async move {
@@ -73,7 +73,7 @@ on_every_database! {
                 }
             })
         };
-        sleep(ms(1500)).await;
+        sleep(ms(2_500)).await;
         let began = Instant::now();
         guard.release().await.unwrap();
         assert!(began.elapsed() < secs(2), "{:?}", began.elapsed());
@@ -81,18 +81,18 @@ on_every_database! {
     }
 
     async fn a_begun_call_waits_no_longer_than_it_says(place: 4) {
-        let twin = leased(&place.oncely, 4000).await;
+        let twin = leased(&place.oncely, 6_000).await;
         let began = Instant::now();
         let wait = || async {
-            let call = place.oncely.idempotent("pay", "1").wait(secs(1));
+            let call = place.oncely.idempotent("pay", "1").wait(secs(2));
             call.run_on(&place.pool, |_, _| Box::pin(async { Ok::<_, Error>(8) })).await
         };
         for refused in <[_; 2]>::from(tokio::join!(wait(), wait())) {
             let refused = refused.unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::InProgress, "{refused}");
-            assert!(refused.waited().unwrap() >= ms(900), "{refused}");
+            assert!(refused.waited().unwrap() >= ms(1_900), "{refused}");
         }
-        assert!(began.elapsed() < ms(1900), "{:?}", began.elapsed());
+        assert!(began.elapsed() < ms(3_900), "{:?}", began.elapsed());
         assert_eq!(soon(twin).await.unwrap().unwrap(), 7);
     }
 
