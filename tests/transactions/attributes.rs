@@ -55,7 +55,7 @@ on_every_database! {
     }
 
     async fn a_pool_may_be_an_argument(place: 2) {
-        #[idempotent(key = "pay:<id>", skip(pool), begin(tx = pool), remember_errors)]
+        #[idempotent(key = "pay:<id>", begin(tx = pool), remember_errors)]
         async fn pay(pool: &AnyPool, id: u64) -> Result<u64, Failed> {
             sqlx::query(EFFECT).execute(&mut **tx).await?;
             Err(Failed::Declined)

@@ -145,4 +145,26 @@ on_every_database! {
         assert_eq!(shutdown.unreleased, ["1"]);
         assert_eq!(soon(open).await.unwrap().unwrap(), Outcome::Executed(7));
     }
+
+    async fn a_begun_call_waits_its_turn_for_a_connection(place: 1) {
+        let oncely = Coordinator::builder().store_timeout(ms(300)).connect(&place.url).await.unwrap();
+        let (caller, pool, (begins, begun)) = (oncely.clone(), place.pool.clone(), oneshot::channel());
+        let first = tokio::spawn(async move {
+            caller.idempotent("pay", "1").run_on(&pool, |_, _| Box::pin(async move {
+                let _ = begins.send(());
+                sleep(ms(1_500)).await;
+                Ok::<_, Error>(7)
+            }))
+            .await
+        });
+        soon(begun).await.unwrap();
+        let call = |wait| {
+            let call = oncely.idempotent("pay", "2").wait(wait);
+            call.run_on(&place.pool, |_, _| Box::pin(async { Ok::<_, Error>(8) }))
+        };
+        let refused = call(ms(0)).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::StoreUnavailable, "{refused}");
+        assert_eq!(soon(call(secs(20))).await.unwrap(), Outcome::Executed(8));
+        assert_eq!(soon(first).await.unwrap().unwrap(), Outcome::Executed(7));
+    }
 }

@@ -16,7 +16,8 @@ use crate::store::{Lease, LeaseRequest, Occupant, Token};
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Until when a call waits for something, counted from when it first asks how long it has waited.
+/// Until when a call waits for something, counted from when it first asks how long it has waited,
+/// unless it has [begun](Self::begun) before.
 pub(crate) struct Deadline {
     since: OnceLock<Instant>,
     wait: Duration,
@@ -26,6 +27,11 @@ pub(crate) struct Deadline {
 impl Deadline {
     pub(crate) fn new(wait: Duration) -> Self {
         Self { since: OnceLock::new(), wait, looks: AtomicU32::new(0) }
+    }
+
+    /// Counted from now on.
+    fn begun(wait: Duration) -> Self {
+        Self { since: OnceLock::from(Instant::now()), ..Self::new(wait) }
     }
 
     pub(super) fn waited(&self) -> Duration {
@@ -59,9 +65,10 @@ pub(crate) struct Waits {
 }
 
 impl Waits {
-    /// Whoever asks goes on with the transaction, and has it meanwhile.
+    /// Whoever asks goes on with the transaction, and has it meanwhile. The time for the twin begins now,
+    /// as a claim may wait by itself; that for the locks, when one is found busy.
     pub(crate) fn inside(twin: Duration, locks: Duration) -> Self {
-        Self { twin: Deadline::new(twin), locks: Deadline::new(locks), inside: true }
+        Self { twin: Deadline::begun(twin), locks: Deadline::new(locks), inside: true }
     }
 
     /// Whoever asks ends the transaction before they wait, and begins another one.

@@ -89,10 +89,10 @@ impl Limit {
 
 /// What `work` gives within `limit`.
 pub(super) async fn answered<T>(
-    length: Option<Duration>,
+    limit: Option<Duration>,
     work: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
-    Limit { length, is_over: false }.keep(work).await
+    within(limit, work).await.unwrap_or_else(|| Err(unanswered()))
 }
 
 pub(super) fn unanswered() -> StoreError {
